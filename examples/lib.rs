@@ -1,0 +1,1 @@
+//! Interfaces shared by the examples that have two executables.

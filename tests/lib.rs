@@ -1,0 +1,1 @@
+//! Interfaces that the test plugins and the tests share.
