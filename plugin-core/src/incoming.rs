@@ -1,27 +1,57 @@
 //! A call that arrived: decoding its arguments and encoding its outcome. Generated servers use it.
 
+use crate::proto::codec::{self, Budget, DecodeError, Decoder, EncodeError};
+use crate::proto::frame::{HEADER_LEN, Kind};
 use crate::shape::{DeserializeAs, SerializeAs};
 
 /// A call that arrived from the peer, its arguments not yet decoded.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     method: u64,
-    payload: &'a [u8],
+    arguments: Decoder<'a>,
+    max_reply: u32,
 }
 
 /// The encoded outcome of a call.
 #[derive(Debug)]
-pub struct Reply {}
+pub struct Reply {
+    pub(crate) kind: Kind,
+    /// The payload, behind room for the header.
+    pub(crate) frame: Vec<u8>,
+}
 
-/// Why a call was refused without being run, or its outcome could not be sent.
-#[derive(Debug)]
+/// Why a call was refused without being run, or its outcome cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The interface has no such method.
     UnknownMethod,
+    /// An argument cannot be decoded.
+    BadArgument {
+        /// The name of the argument.
+        argument: &'static str,
+        /// What was wrong.
+        reason: String,
+    },
+    /// What the method returned cannot be encoded.
+    BadReply {
+        /// What was wrong.
+        reason: String,
+    },
+    /// What the method returned is larger than the peer accepts.
+    ReplyTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
 }
 
 impl<'a> Incoming<'a> {
+    pub(crate) fn new(method: u64, payload: &'a [u8], budget: Budget, max_reply: u32) -> Self {
+        Self { method, arguments: Decoder::new(payload, budget), max_reply }
+    }
+
     /// The id of the method to run.
     #[must_use]
     pub fn method(&self) -> u64 {
@@ -36,8 +66,7 @@ impl<'a> Incoming<'a> {
     where
         S: DeserializeAs<'a, T>,
     {
-        let _ = (name, self.payload);
-        todo!()
+        self.arguments.next_as::<S, T>().map_err(|error| bad_argument(name, &error))
     }
 
     /// Ends the arguments.
@@ -45,7 +74,8 @@ impl<'a> Incoming<'a> {
     /// # Errors
     /// When bytes are left over.
     pub fn end_args(&mut self) -> Result<(), Refusal> {
-        todo!()
+        let arguments = core::mem::replace(&mut self.arguments, Decoder::new(&[], Budget::new(0)));
+        arguments.finish().map_err(|error| bad_argument("(after the last one)", &error))
     }
 
     /// Encodes what a method without a `Result` returned.
@@ -56,8 +86,7 @@ impl<'a> Incoming<'a> {
     where
         S: SerializeAs<T>,
     {
-        let _ = value;
-        todo!()
+        self.encode::<S, T>(Kind::Reply, value)
     }
 
     /// Encodes what a method with a `Result` returned, `SO` being the shape of its `Ok`.
@@ -69,7 +98,29 @@ impl<'a> Incoming<'a> {
         SO: SerializeAs<T>,
         SE: SerializeAs<E>,
     {
-        let _ = result;
-        todo!()
+        match result {
+            Ok(value) => self.encode::<SO, T>(Kind::Reply, value),
+            Err(error) => self.encode::<SE, E>(Kind::ErrorReply, error),
+        }
     }
+
+    fn encode<S, T: ?Sized>(&self, kind: Kind, value: &T) -> Result<Reply, Refusal>
+    where
+        S: SerializeAs<T>,
+    {
+        let mut frame = vec![0; HEADER_LEN];
+        let limit = self.max_reply as usize + HEADER_LEN;
+        codec::encode_as::<S, T>(value, &mut frame, limit).map_err(|error| match error {
+            EncodeError::TooLarge { size, .. } => Refusal::ReplyTooLarge {
+                size: size.saturating_sub(HEADER_LEN as u64),
+                limit: u64::from(self.max_reply),
+            },
+            error => Refusal::BadReply { reason: error.to_string() },
+        })?;
+        Ok(Reply { kind, frame })
+    }
+}
+
+fn bad_argument(argument: &'static str, error: &DecodeError) -> Refusal {
+    Refusal::BadArgument { argument, reason: error.to_string() }
 }

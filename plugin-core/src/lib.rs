@@ -1,23 +1,73 @@
-//! What a plugin and its host share.
+//! Typed plugins in processes of their own: what a plugin and its host share.
+//!
+//! A plugin is an executable that implements an *interface*, a trait with the attribute
+//! [`#[plugin_interface]`](plugin_interface). A host (crate `plugin-host`) starts it and calls the
+//! trait's methods; each call crosses to the plugin's process and back.
+//!
+//! ```no_run
+//! use plugin_core::{Plugin, Result, plugin_interface};
+//!
+//! // The interface, in a crate or module that host and plugin share.
+//! #[plugin_interface]
+//! pub trait Greeter {
+//!     /// Greets somebody.
+//!     fn greet(&self, name: &str) -> Result<String>;
+//! }
+//!
+//! // The plugin.
+//! #[derive(Plugin)]
+//! #[plugin(interfaces(Greeter))]
+//! struct English;
+//!
+//! impl Greeter for English {
+//!     fn greet(&self, name: &str) -> Result<String> {
+//!         Ok(format!("Hello, {name}!"))
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     plugin_core::serve(English)
+//! }
+//! ```
+//!
+//! A plugin depends on this crate alone. It never starts processes; that is plugin-host's part.
+//!
+//! # Features
+//!
+//! Both are on by default and only add: `log` sends the records of the `log` crate to the host,
+//! `tracing` the events of the `tracing` crate.
 
-// Generated code names this crate `::plugin_core`, also in this crate's own tests.
+// Generated code names this crate `::plugin_core`, also in this crate's own tests and examples.
 extern crate self as plugin_core;
 
 mod error;
 mod incoming;
 mod interface;
+mod io;
+mod panic;
 mod plugin;
+mod proto;
+mod record;
 mod remote;
+mod serve;
 mod shape;
+mod sys;
 
+#[doc(hidden)]
+#[path = "host_side.rs"]
+pub mod __host;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
-pub use error::CallError;
+pub use error::{
+    CallError, CallTarget, Decoding, Delivery, DisconnectCause, Disconnected, Encoding, Failed, NoThread,
+    Panicked, ProcessEnd, TimedOut, TooLarge, Unsupported,
+};
 pub use interface::{Client, Interface, Method, Service, method_id};
-pub use plugin::{Handshake, Plugin, Registry};
+pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};
+pub use serve::{is_plugin_process, serve};
 
 /// What the methods of an interface return: [`CallError`] unless they name an error of their own.
 pub type Result<T, E = CallError> = core::result::Result<T, E>;

@@ -1,1 +1,42 @@
-//! Starts and owns plugin processes.
+//! Starts plugin executables and calls them like trait objects.
+//!
+//! ```no_run
+//! # mod shared {
+//! # use plugin_core::{Result, plugin_interface};
+//! # #[plugin_interface]
+//! # pub trait Greeter { fn greet(&self, name: &str) -> Result<String>; }
+//! # }
+//! use plugin_host::Launcher;
+//! # use shared::{Greeter, GreeterClient};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let plugin = Launcher::new("plugins/english").spawn()?;
+//! let greeter = plugin.client::<GreeterClient>()?;
+//! println!("{}", greeter.greet("world")?);
+//! plugin.shutdown()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whatever a plugin does, it is an error in the host and nothing more: it may panic, crash, hang,
+//! print anything at any time or send garbage. [`PluginProcess`] says what becomes of the process.
+//!
+//! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
+//! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.
+
+mod delivery;
+mod description;
+mod diagnose;
+mod environment;
+mod error;
+mod launcher;
+mod output;
+mod plugin;
+mod process;
+mod sys;
+
+pub use description::{Description, InstanceDescription, MethodDescription};
+pub use error::{ClientError, LaunchCause, LaunchError, ShutdownError};
+pub use launcher::Launcher;
+pub use output::Output;
+pub use plugin::PluginProcess;

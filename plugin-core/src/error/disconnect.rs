@@ -1,0 +1,174 @@
+//! The plugin is gone: why, and what that means for a call.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use super::parts::CallTarget;
+
+/// A call failed because its plugin is gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Disconnected {
+    /// The method.
+    pub target: CallTarget,
+    /// Why the plugin is gone.
+    pub cause: DisconnectCause,
+    /// Whether the plugin may have run the method.
+    pub delivery: Delivery,
+}
+
+impl Disconnected {
+    pub(crate) fn new(target: CallTarget, cause: DisconnectCause, delivery: Delivery) -> Self {
+        Self { target, cause, delivery }
+    }
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin `{}` is gone: it {}", self.target.plugin, self.cause)?;
+        let CallTarget { interface, method, .. } = &self.target;
+        let name = if interface.is_empty() { (*method).to_owned() } else { format!("{interface}::{method}") };
+        match self.delivery {
+            Delivery::NotSent => write!(f, "; `{name}` has not run")?,
+            Delivery::Unknown => write!(f, "; `{name}` may have run")?,
+        }
+        write!(f, "; {}", self.cause.advice())?;
+        self.cause.fmt_stderr(f)
+    }
+}
+
+/// Whether a plugin that is gone may have run a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// The call never left the host whole; the plugin has not run it.
+    NotSent,
+    /// The call was sent and no reply came; the plugin may have run it, in part or whole.
+    Unknown,
+}
+
+/// Why a plugin is gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum DisconnectCause {
+    /// Its process ended: it exited, crashed or was killed by somebody else.
+    Ended(Arc<ProcessEnd>),
+    /// The host shut it down.
+    ShutDown,
+    /// The host killed it.
+    Killed,
+    /// It closed its connection but goes on running, so the host kills it.
+    ClosedConnection(Arc<ProcessEnd>),
+    /// It sent what the protocol does not allow, so the host kills it.
+    BrokeProtocol {
+        /// What it sent.
+        violation: String,
+        /// What is known of its process.
+        end: Arc<ProcessEnd>,
+    },
+    /// It did not take a message from the host for this long, so the host kills it.
+    StoppedReading {
+        /// How long the host waited.
+        after: Duration,
+    },
+    /// The connection failed.
+    Io(Arc<io::Error>),
+}
+
+impl DisconnectCause {
+    /// The end of the plugin's process, where it has one that is known.
+    #[must_use]
+    pub fn process_end(&self) -> Option<&ProcessEnd> {
+        match self {
+            Self::Ended(end) | Self::ClosedConnection(end) | Self::BrokeProtocol { end, .. } => Some(end),
+            _ => None,
+        }
+    }
+
+    pub(super) fn io_error(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Ended(_) | Self::Io(_) => "launch the plugin again to go on",
+            Self::ShutDown | Self::Killed => "launch the plugin again if it is still needed",
+            Self::ClosedConnection(_) | Self::BrokeProtocol { .. } => {
+                "this is a defect of the plugin: report it to its author, and launch it again to go on"
+            }
+            Self::StoppedReading { .. } => "the plugin hangs or is stopped: launch it again to go on",
+        }
+    }
+
+    /// The last lines that the plugin wrote to stderr, indented, each on a line of its own.
+    pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.process_end().map_or(Ok(()), |end| end.fmt_stderr(f))
+    }
+}
+
+impl fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(end) => end.fmt(f),
+            Self::ShutDown => f.write_str("was shut down by this program"),
+            Self::Killed => f.write_str("was killed by this program"),
+            Self::ClosedConnection(_) => f.write_str("closed its connection without ending"),
+            Self::BrokeProtocol { violation, .. } => write!(f, "broke the protocol: it sent {violation}"),
+            Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),
+            Self::Io(error) => write!(f, "cannot be reached: {error}"),
+        }
+    }
+}
+
+/// How the process of a plugin ended, and what it said last.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessEnd {
+    /// Its exit status; `None` when it is not known, because the process still runs or because
+    /// another part of this program waited for it.
+    pub status: Option<ExitStatus>,
+    /// How long it ran.
+    pub uptime: Duration,
+    /// The last lines that it wrote to stderr, oldest first.
+    pub stderr: Vec<String>,
+}
+
+impl ProcessEnd {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(status: Option<ExitStatus>, uptime: Duration, stderr: Vec<String>) -> Self {
+        Self { status, uptime, stderr }
+    }
+
+    /// Writes the last lines of stderr, indented, each on a line of its own; nothing if there are none.
+    ///
+    /// # Errors
+    /// Those of the formatter.
+    pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stderr.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\nlast lines of its stderr:")?;
+        self.stderr.iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            None => write!(f, "ended with an unknown status")?,
+            Some(status) => match (status.code(), status.success()) {
+                (_, true) => write!(f, "ended by itself ({status})")?,
+                (Some(101), _) => write!(f, "panicked outside of a call ({status})")?,
+                (Some(_), _) => write!(f, "failed ({status})")?,
+                (None, _) => write!(f, "crashed or was killed ({status})")?,
+            },
+        }
+        write!(f, " after {:.1?}", self.uptime)
+    }
+}

@@ -1,0 +1,197 @@
+//! Why a call failed.
+
+mod disconnect;
+mod parts;
+
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
+pub use parts::{CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported};
+
+/// A call to a plugin failed.
+///
+/// Every text names the plugin, the method and what to do next. [`may_have_run`](Self::may_have_run)
+/// tells whether it is safe to make the call again.
+///
+/// A method that fails by itself returns an error of its own type, or one of these made from a text:
+///
+/// ```
+/// # use std::collections::HashMap;
+/// fn get(map: &HashMap<String, u32>, key: &str) -> plugin_core::Result<u32> {
+///     let value = map.get(key).ok_or("there is no such key")?;
+///     Ok(*value)
+/// }
+/// let error = get(&HashMap::new(), "x").unwrap_err();
+/// assert_eq!(error.to_string(), "there is no such key");
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The method ran and returned this error.
+    Failed(Failed),
+    /// The method panicked. Other calls of the plugin go on.
+    Panicked(Box<Panicked>),
+    /// The plugin is gone: it ended, closed its connection or broke the protocol.
+    Disconnected(Box<Disconnected>),
+    /// The plugin does not have the method, because it was built with another version of the interface.
+    Unsupported(Box<Unsupported>),
+    /// The arguments or the reply are larger than the connection carries. Other calls go on.
+    TooLarge(Box<TooLarge>),
+    /// A value cannot be encoded: its `Serialize` refused.
+    Encoding(Box<Encoding>),
+    /// A value cannot be decoded: the two sides have different types, or `Deserialize` refused.
+    Decoding(Box<Decoding>),
+    /// No reply came in time. The method may still run.
+    TimedOut(Box<TimedOut>),
+    /// The plugin has no thread to run the method on.
+    NoThread(Box<NoThread>),
+}
+
+impl CallError {
+    /// The error of a method that failed, for the method to return.
+    #[must_use]
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self::Failed(Failed { message: message.to_string() })
+    }
+
+    /// The error of a method that failed because of `error`, with the text of all its sources.
+    #[must_use]
+    pub fn from_error(error: &(dyn core::error::Error + 'static)) -> Self {
+        Self::Failed(Failed { message: chain(error) })
+    }
+
+    /// Whether the plugin may have run the method. If not, making the call again is safe.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::Panicked(_) | Self::TimedOut(_) => true,
+            Self::Disconnected(error) => error.delivery == Delivery::Unknown,
+            Self::Unsupported(_) | Self::NoThread(_) => false,
+            Self::TooLarge(error) => error.in_reply,
+            Self::Encoding(error) => error.in_reply,
+            Self::Decoding(error) => error.in_reply,
+        }
+    }
+
+    /// Whether the plugin is gone, so that every other call on it fails too.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+
+    /// Whether the method panicked.
+    #[must_use]
+    pub fn is_panicked(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether no reply came in time.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked(error) => error.fmt(f),
+            Self::Disconnected(error) => error.fmt(f),
+            Self::Unsupported(error) => error.fmt(f),
+            Self::TooLarge(error) => error.fmt(f),
+            Self::Encoding(error) => error.fmt(f),
+            Self::Decoding(error) => error.fmt(f),
+            Self::TimedOut(error) => error.fmt(f),
+            Self::NoThread(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Disconnected(error) => error.cause.io_error(),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for CallError {
+    fn from(message: &str) -> Self {
+        Self::failed(message)
+    }
+}
+
+impl From<String> for CallError {
+    fn from(message: String) -> Self {
+        Self::Failed(Failed { message })
+    }
+}
+
+impl From<std::io::Error> for CallError {
+    fn from(error: std::io::Error) -> Self {
+        Self::from_error(&error)
+    }
+}
+
+impl From<Box<dyn core::error::Error + Send + Sync>> for CallError {
+    fn from(error: Box<dyn core::error::Error + Send + Sync>) -> Self {
+        Self::from_error(&*error)
+    }
+}
+
+/// Travels as its text, and arrives as [`CallError::Failed`]: for the caller it is the method that
+/// failed, even when the method failed because of a call of its own to some other plugin.
+impl Serialize for CallError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        chain(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::Failed(Failed { message: String::deserialize(deserializer)? }))
+    }
+}
+
+/// The text of an error and of all its sources. Where a text already ends with that of its source,
+/// as in many libraries, it is not said twice.
+fn chain(error: &(dyn core::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_error_tells_the_whole_chain_once() {
+        #[derive(Debug)]
+        struct Outer(std::io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("cannot open the table")
+            }
+        }
+        impl core::error::Error for Outer {
+            fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = Outer(std::io::Error::other("disk on fire"));
+        assert_eq!(CallError::from_error(&error).to_string(), "cannot open the table: disk on fire");
+    }
+}

@@ -1,0 +1,214 @@
+//! What each kind of [`CallError`](super::CallError) knows.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+/// The method that a failed call was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallTarget {
+    /// The name of the plugin.
+    pub plugin: Arc<str>,
+    /// The name of the interface.
+    pub interface: Arc<str>,
+    /// The name of the method.
+    pub method: &'static str,
+}
+
+impl CallTarget {
+    pub(crate) fn new(plugin: Arc<str>, interface: Arc<str>, method: &'static str) -> Self {
+        Self { plugin, interface, method }
+    }
+}
+
+impl fmt::Display for CallTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.interface.is_empty() {
+            return write!(f, "`{}` of plugin `{}`", self.method, self.plugin);
+        }
+        write!(f, "`{}::{}` of plugin `{}`", self.interface, self.method, self.plugin)
+    }
+}
+
+/// A method ran and failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failed {
+    /// What the method said.
+    pub message: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A method panicked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// The method.
+    pub target: CallTarget,
+    /// What the panic said.
+    pub message: String,
+    /// Where it was raised: `file:line:column`.
+    pub location: Option<String>,
+    /// The calls that led to it.
+    pub backtrace: Option<String>,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} panicked", self.target)?;
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        write!(
+            f,
+            ": {}; this is a defect of the plugin, which goes on with other calls: report it to its author",
+            self.message
+        )
+    }
+}
+
+/// A plugin lacks a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// The method.
+    pub target: CallTarget,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "plugin `{}` was built with a version of the interface `{}` that has no method `{}`: upgrade the plugin",
+            self.target.plugin, self.target.interface, self.target.method
+        )
+    }
+}
+
+/// A message is larger than the connection carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooLarge {
+    /// The method.
+    pub target: CallTarget,
+    /// The size of the message in bytes.
+    pub size: u64,
+    /// The limit in bytes.
+    pub limit: u64,
+    /// Whether it is the reply, so that the method has run, rather than the arguments.
+    pub in_reply: bool,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.in_reply { "reply" } else { "arguments" };
+        write!(
+            f,
+            "the {what} of {} take {} bytes, more than the limit of {}: raise `max_message` on the side that \
+             receives them or send less at once",
+            self.target, self.size, self.limit
+        )
+    }
+}
+
+/// A value cannot be encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Encoding {
+    /// The method.
+    pub target: CallTarget,
+    /// The argument, or `None` for the value that the method returned.
+    pub argument: Option<&'static str>,
+    /// What the value's `Serialize` said.
+    pub reason: String,
+    /// Whether it is the reply, so that the method has run, rather than an argument.
+    pub in_reply: bool,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.argument {
+            Some(argument) => write!(f, "the argument `{argument}` of {}", self.target)?,
+            None => write!(f, "what {} returned", self.target)?,
+        }
+        write!(f, " cannot be encoded: {}; change the value or its `Serialize`", self.reason)
+    }
+}
+
+/// A value cannot be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decoding {
+    /// The method.
+    pub target: CallTarget,
+    /// The argument, or `None` for the value that the method returned.
+    pub argument: Option<String>,
+    /// What was wrong with the bytes.
+    pub reason: String,
+    /// Whether it is the reply, so that the method has run, rather than an argument.
+    pub in_reply: bool,
+}
+
+impl fmt::Display for Decoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.argument {
+            Some(argument) => {
+                write!(f, "plugin `{}` cannot decode the argument `{argument}`", self.target.plugin)?;
+                write!(f, " of `{}::{}`", self.target.interface, self.target.method)?;
+            }
+            None => write!(f, "the reply of {} cannot be decoded", self.target)?,
+        }
+        write!(
+            f,
+            ": {}; build host and plugin with the same version of the interface and its types",
+            self.reason
+        )
+    }
+}
+
+/// No reply came in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimedOut {
+    /// The method.
+    pub target: CallTarget,
+    /// How long the call was allowed to take.
+    pub after: Duration,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} did not answer within {:?}; it may still run: allow more time, or kill the plugin if it hangs",
+            self.target, self.after
+        )
+    }
+}
+
+/// A plugin has no thread to run a method on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoThread {
+    /// The method.
+    pub target: CallTarget,
+    /// What the system said in the plugin.
+    pub reason: String,
+}
+
+impl fmt::Display for NoThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} has not run: the system gives the plugin no thread for it ({}); raise the limit of processes or \
+             call less at once",
+            self.target, self.reason
+        )
+    }
+}

@@ -1,0 +1,310 @@
+//! The host's side of a connection: makes calls and hands out their replies.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::handshake::Greeted;
+use super::reader::{FrameReader, ReadEnd};
+use super::slot::Slot;
+use super::transport::Transport;
+use super::writer::{FrameWriter, WriteError};
+use super::{lock, wait};
+use crate::error::{Delivery, DisconnectCause};
+use crate::proto::budget_for;
+use crate::proto::codec::{self, Budget};
+use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
+use crate::proto::message::ShutdownMessage;
+use crate::proto::session::{Asked, Outgoing, Role, Violation, check_kind};
+use crate::record::Record;
+
+/// How long a caller whose write failed waits for the reader to find out why the plugin is gone. The
+/// reader finds out at once, and waits itself for the process to end; this is longer than that.
+const CAUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the owner of a connection is told. Called on the connection's reader thread, which serves all
+/// calls: what takes long belongs on another one.
+pub trait Events: Send + Sync + 'static {
+    /// The plugin recorded something.
+    fn record(&self, record: Record);
+
+    /// Nothing more will come. Called once; what it returns is what pending and later calls fail with.
+    fn ended(&self, end: StreamEnd) -> DisconnectCause;
+}
+
+/// Why nothing more comes from a peer.
+#[derive(Debug)]
+pub enum StreamEnd {
+    /// It closed the connection, or ended.
+    Closed,
+    /// It closed the connection, or ended, in the middle of a frame.
+    ClosedWithinFrame,
+    /// It broke the protocol; the text says what it sent.
+    Violation(String),
+    /// The system refused.
+    Io(io::Error),
+}
+
+/// A connection to a plugin.
+pub struct Connection {
+    transport: Arc<dyn Transport>,
+    writer: FrameWriter,
+    calls: Mutex<Calls>,
+    /// Notified when a call ends, for those that wait to begin.
+    room: Condvar,
+    /// Notified when the connection is closed.
+    gone: Condvar,
+    budget: Budget,
+    max_request: u32,
+    stall_timeout: Duration,
+}
+
+struct Calls {
+    outgoing: Outgoing<Arc<Slot<Settled>>>,
+    /// Why no call begins any more.
+    refusal: Option<DisconnectCause>,
+    /// Whether every pending call has been ended.
+    closed: bool,
+}
+
+/// How a call that waits comes to its end.
+type Settled = Result<Frame, DisconnectCause>;
+
+/// Why a call has no reply.
+#[derive(Debug)]
+pub(crate) enum NoReply {
+    Disconnected(DisconnectCause, Delivery),
+    TimedOut,
+}
+
+impl Connection {
+    /// Starts to use a connection on which both sides have said hello. The reader thread ends with the
+    /// connection.
+    ///
+    /// # Errors
+    /// When the system has no thread to spare.
+    pub fn start(greeted: Greeted, stall_timeout: Duration, events: Box<dyn Events>) -> io::Result<Arc<Self>> {
+        let Greeted { transport, reader, hello, ours } = greeted;
+        let connection = Arc::new(Self {
+            writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
+            transport,
+            calls: Mutex::new(Calls {
+                outgoing: Outgoing::new(ours.in_flight.min(hello.limits.in_flight)),
+                refusal: None,
+                closed: false,
+            }),
+            room: Condvar::new(),
+            gone: Condvar::new(),
+            budget: budget_for(ours.message),
+            max_request: hello.limits.message,
+            stall_timeout,
+        });
+        let weak = Arc::clone(&connection);
+        // The name tells a person who looks at the threads of the host which plugin this one is for.
+        let name = format!("plugin {}", hello.name);
+        thread::Builder::new().name(name).spawn(move || weak.read(reader, &*events))?;
+        Ok(connection)
+    }
+
+    /// The largest payload that the plugin accepts, in bytes.
+    pub(crate) fn max_request(&self) -> u32 {
+        self.max_request
+    }
+
+    /// What decoding one reply may cost.
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Sends a call and waits for its reply. The payload stands in `frame` behind room for the header.
+    pub(crate) fn call(
+        &self,
+        header: Header,
+        mut frame: Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<Frame, NoReply> {
+        let slot = Arc::new(Slot::new());
+        let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
+        let call = self.begin(asked, &slot, deadline)?;
+        seal(&mut frame, Header { call, ..header });
+        if let Err(error) = self.writer.write(&frame, deadline) {
+            return Err(self.not_sent(call, error));
+        }
+        // A copy of large arguments must not stay in memory for as long as the method runs.
+        drop(frame);
+        match slot.wait(deadline) {
+            Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
+            None => self.give_up(call, &slot),
+        }
+    }
+
+    /// Asks the plugin for a sign of life and waits for it.
+    pub(crate) fn ping(&self, deadline: Option<Instant>) -> Result<Frame, NoReply> {
+        self.call(Header::bare(Kind::Ping), vec![0; HEADER_LEN], deadline)
+    }
+
+    /// Refuses calls from now on with `cause`; those that were sent may still be answered.
+    pub fn refuse_calls(&self, cause: DisconnectCause) {
+        lock(&self.calls).refusal.get_or_insert(cause);
+        self.room.notify_all();
+    }
+
+    /// Why calls are refused, if they are.
+    pub fn refusal(&self) -> Option<DisconnectCause> {
+        lock(&self.calls).refusal.clone()
+    }
+
+    /// Asks the plugin to end within `drain` once its running calls are done. At `deadline` the message
+    /// is given up.
+    ///
+    /// # Errors
+    /// When the message cannot be sent, since the plugin is gone or takes nothing.
+    pub fn send_shutdown(&self, drain: Duration, deadline: Instant) -> io::Result<()> {
+        let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
+        let message = ShutdownMessage { drain_ms };
+        Ok(self.writer.write_last(Header::bare(Kind::Shutdown), &message, deadline)?)
+    }
+
+    /// Ends the connection: pending and later calls fail with `cause`, unless an earlier one is known.
+    pub fn close(&self, cause: DisconnectCause) {
+        let mut calls = lock(&self.calls);
+        let cause = calls.refusal.get_or_insert(cause).clone();
+        calls.closed = true;
+        for slot in calls.outgoing.drain() {
+            slot.fill(Err(cause.clone()));
+        }
+        drop(calls);
+        self.room.notify_all();
+        self.gone.notify_all();
+        self.transport.shut_down();
+    }
+
+    /// Ends the stream of bytes, so that the reader thread sees what has arrived and then the end.
+    pub fn hang_up(&self) {
+        self.transport.shut_down();
+    }
+
+    /// How many calls wait for their reply.
+    pub fn in_flight(&self) -> usize {
+        lock(&self.calls).outgoing.in_flight()
+    }
+
+    /// How many replies came after their callers had given up, and were dropped.
+    pub fn late_replies(&self) -> u64 {
+        lock(&self.calls).outgoing.late_replies()
+    }
+
+    fn begin(&self, asked: Asked, slot: &Arc<Slot<Settled>>, deadline: Option<Instant>) -> Result<u64, NoReply> {
+        let mut calls = lock(&self.calls);
+        loop {
+            if let Some(cause) = &calls.refusal {
+                return Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent));
+            }
+            if !calls.outgoing.is_full() {
+                return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
+            }
+            calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut)?;
+        }
+    }
+
+    /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
+    fn not_sent(&self, call: u64, error: WriteError) -> NoReply {
+        lock(&self.calls).outgoing.forget(call);
+        self.room.notify_one();
+        let error = match error {
+            WriteError::NoTurn => return NoReply::TimedOut,
+            WriteError::Stalled => {
+                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout });
+                io::ErrorKind::TimedOut.into()
+            }
+            WriteError::Io(error) => error,
+        };
+        // The reader meets the end of the stream as well, and knows more: the exit status, say.
+        let deadline = Instant::now() + CAUSE_TIMEOUT;
+        let mut calls = Some(lock(&self.calls));
+        while let Some(guard) = calls.take_if(|calls| !calls.closed) {
+            calls = wait(&self.gone, guard, Some(deadline));
+        }
+        let known = calls.and_then(|calls| calls.refusal.clone());
+        let cause = known.unwrap_or_else(|| {
+            let cause = DisconnectCause::Io(Arc::new(error));
+            self.close(cause.clone());
+            cause
+        });
+        NoReply::Disconnected(cause, Delivery::NotSent)
+    }
+
+    /// Ends a call whose deadline has come, unless its reply came in the same moment.
+    fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
+        let abandoned = lock(&self.calls).outgoing.abandon(call);
+        match abandoned {
+            Ok(Some(_)) => {
+                self.room.notify_all();
+                // When it cannot be sent the reader finds out why, and this call has ended already.
+                let _ = self.writer.write_bare(Header::of_call(Kind::Cancel, call));
+                Err(NoReply::TimedOut)
+            }
+            Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
+                Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
+                None => Err(NoReply::TimedOut),
+            },
+            Err(_) => {
+                self.hang_up();
+                Err(NoReply::TimedOut)
+            }
+        }
+    }
+
+    fn read(&self, mut reader: FrameReader, events: &dyn Events) {
+        let end = loop {
+            let handled = reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, events)?));
+            match handled {
+                Ok(()) => {}
+                Err(ReadEnd::Closed) => break StreamEnd::Closed,
+                Err(ReadEnd::ClosedWithinFrame) => break StreamEnd::ClosedWithinFrame,
+                Err(ReadEnd::Violation(violation)) => break StreamEnd::Violation(violation),
+                Err(ReadEnd::Io(error)) => break StreamEnd::Io(error),
+            }
+        };
+        let cause = events.ended(end);
+        self.close(cause);
+    }
+
+    fn handle(&self, frame: Frame, events: &dyn Events) -> Result<(), Violation> {
+        check_kind(Role::Host, frame.header.kind)?;
+        match frame.header.kind {
+            Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
+                let mut calls = lock(&self.calls);
+                let waiter = calls.outgoing.settle(&frame.header)?;
+                drop(calls);
+                self.room.notify_one();
+                if let Some(slot) = waiter {
+                    slot.fill(Ok(frame));
+                }
+            }
+            Kind::Log => {
+                let record = codec::decode(&frame.payload, self.budget).map_err(|error| Violation::BadPayload {
+                    kind: Kind::Log,
+                    reason: error.to_string(),
+                })?;
+                events.record(record);
+            }
+            // When it cannot be answered, the reader sees the end of the stream next.
+            Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, frame.header.call))),
+            // The end of the stream follows, and says the same.
+            Kind::Goodbye => {}
+            Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {
+                return Err(Violation::UnexpectedKind { kind: frame.header.kind });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! Says hello on both sides.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::reader::{FrameReader, ReadEnd};
+use super::transport::Transport;
+use crate::proto::{budget_for, codec};
+use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
+use crate::proto::hello::{
+    HELLO_LIMIT, HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble,
+    read_preamble,
+};
+use crate::proto::message::RefuseMessage;
+
+/// A connection on which both sides have said hello.
+pub struct Greeted {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) reader: FrameReader,
+    /// What the plugin said.
+    pub hello: PluginHello,
+    /// What the host accepts.
+    pub(crate) ours: WireLimits,
+}
+
+/// Says hello to a plugin that has not started yet. Never waits: the message is far smaller than what
+/// a socket holds.
+///
+/// # Errors
+/// Those of the system, and `TimedOut` at `deadline`.
+pub fn send_host_hello(transport: &dyn Transport, hello: &HostHello, deadline: Instant) -> io::Result<()> {
+    send_hello(transport, hello, Some(deadline))
+}
+
+/// Waits for the hello of a plugin.
+///
+/// # Errors
+/// When none comes until `deadline`, or something else comes.
+pub fn receive_plugin_hello(
+    transport: Arc<dyn Transport>,
+    ours: WireLimits,
+    deadline: Instant,
+) -> Result<Greeted, HandshakeError> {
+    let (mut reader, hello) = receive_hello(&transport, Some(deadline))?;
+    reader.set_limit(ours.message);
+    Ok(Greeted { transport, reader, hello, ours })
+}
+
+impl Greeted {
+    /// Tells the plugin that it is not wanted. The connection is of no use afterwards.
+    ///
+    /// # Errors
+    /// Those of the system, and `TimedOut` at `deadline`.
+    pub fn refuse(&self, reason: &str, deadline: Instant) -> io::Result<()> {
+        let message = RefuseMessage { reason: reason.to_owned() };
+        send_frame(&*self.transport, Kind::Refuse, &message, Some(deadline))
+    }
+}
+
+/// Tells the host that this plugin cannot serve it, instead of a hello.
+pub(crate) fn refuse_host(transport: &dyn Transport, reason: &str) -> io::Result<()> {
+    write_all(transport, &preamble(WIRE_VERSIONS), None)?;
+    send_frame(transport, Kind::Refuse, &RefuseMessage { reason: reason.to_owned() }, None)
+}
+
+/// Waits for the hello of the host, then answers it.
+pub(crate) fn greet_host(
+    transport: &Arc<dyn Transport>,
+    ours: &PluginHello,
+) -> Result<(FrameReader, HostHello), HandshakeError> {
+    let greeted = receive_hello(transport, None);
+    if matches!(greeted, Ok(_) | Err(HandshakeError::WireVersion { .. })) {
+        // Also to a host of another version, which reads in it who must upgrade.
+        send_hello(&**transport, ours, None).map_err(HandshakeError::Io)?;
+    }
+    let (mut reader, hello): (FrameReader, HostHello) = greeted?;
+    reader.set_limit(ours.limits.message);
+    Ok((reader, hello))
+}
+
+fn send_hello<T: serde::Serialize>(
+    transport: &dyn Transport,
+    hello: &T,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
+    write_all(transport, &preamble(WIRE_VERSIONS), deadline)?;
+    send_frame(transport, Kind::Hello, hello, deadline)
+}
+
+fn send_frame<T: serde::Serialize>(
+    transport: &dyn Transport,
+    kind: Kind,
+    message: &T,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
+    let mut frame = vec![0; HEADER_LEN];
+    codec::encode(message, &mut frame, HELLO_LIMIT as usize + HEADER_LEN).map_err(io::Error::other)?;
+    seal(&mut frame, Header::bare(kind));
+    write_all(transport, &frame, deadline)
+}
+
+fn write_all(transport: &dyn Transport, mut bytes: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+    while !bytes.is_empty() {
+        bytes = &bytes[transport.write(bytes, deadline)?..];
+    }
+    Ok(())
+}
+
+fn receive_hello<T: serde::de::DeserializeOwned>(
+    transport: &Arc<dyn Transport>,
+    deadline: Option<Instant>,
+) -> Result<(FrameReader, T), HandshakeError> {
+    let mut bytes = [0; PREAMBLE_LEN];
+    let mut have = 0;
+    let theirs = loop {
+        match transport.read(&mut bytes[have..], deadline) {
+            Ok(0) => return Err(HandshakeError::Closed { in_hello: have > 0 }),
+            Ok(count) => have += count,
+            Err(error) => return Err(ReadEnd::Io(error).into()),
+        }
+        match read_preamble(&bytes[..have]) {
+            Ok(None) => {}
+            Ok(Some(theirs)) => break theirs,
+            Err(PreambleError::NotThisProtocol) => {
+                return Err(HandshakeError::NotThisProtocol { bytes: bytes[..have].to_vec() });
+            }
+        }
+    };
+    if WIRE_VERSIONS.common(theirs).is_none() {
+        let (ours, theirs) = (WIRE_VERSIONS.to_string(), theirs.to_string());
+        return Err(HandshakeError::WireVersion { ours, theirs });
+    }
+    let mut reader = FrameReader::new(Arc::clone(transport), HELLO_LIMIT);
+    let frame = reader.next_frame(deadline)?;
+    let budget = budget_for(HELLO_LIMIT);
+    let bad = |error: codec::DecodeError| {
+        HandshakeError::Violation(format!("a {:?} frame that cannot be decoded: {error}", frame.header.kind))
+    };
+    match frame.header.kind {
+        Kind::Hello => {
+            let hello = codec::decode(&frame.payload, budget).map_err(bad)?;
+            Ok((reader, hello))
+        }
+        Kind::Refuse => {
+            let message: RefuseMessage = codec::decode(&frame.payload, budget).map_err(bad)?;
+            Err(HandshakeError::Refused { reason: message.reason })
+        }
+        kind => Err(HandshakeError::Violation(format!("a {kind:?} frame before its hello"))),
+    }
+}
+
+/// The two sides did not come to an understanding.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer closed the connection, or ended.
+    Closed {
+        /// Whether a part of its hello had come.
+        in_hello: bool,
+    },
+    /// What came first is not of this protocol.
+    NotThisProtocol {
+        /// The first bytes.
+        bytes: Vec<u8>,
+    },
+    /// The sides speak no common version of the wire protocol.
+    WireVersion {
+        /// What this side speaks.
+        ours: String,
+        /// What the peer speaks.
+        theirs: String,
+    },
+    /// The peer does not want this side.
+    Refused {
+        /// Its reason.
+        reason: String,
+    },
+    /// The peer broke the protocol.
+    Violation(String),
+    /// No hello came in time.
+    TimedOut,
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl From<ReadEnd> for HandshakeError {
+    fn from(end: ReadEnd) -> Self {
+        match end {
+            ReadEnd::Closed | ReadEnd::ClosedWithinFrame => Self::Closed { in_hello: true },
+            ReadEnd::Violation(violation) => Self::Violation(violation),
+            ReadEnd::Io(error) if error.kind() == io::ErrorKind::TimedOut => Self::TimedOut,
+            ReadEnd::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { in_hello: false } => f.write_str("the connection was closed before a hello"),
+            Self::Closed { in_hello: true } => f.write_str("the connection was closed in the middle of the hello"),
+            Self::NotThisProtocol { bytes } => write!(f, "the first bytes are `{}`", bytes.escape_ascii()),
+            Self::WireVersion { ours, theirs } => {
+                write!(f, "this side speaks version {ours} of the wire protocol, the other side {theirs}")
+            }
+            Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Violation(violation) => f.write_str(violation),
+            Self::TimedOut => f.write_str("no hello came in time"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}

@@ -1,0 +1,78 @@
+//! Reads frames.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::transport::Transport;
+use crate::proto::frame::{Frame, FrameDecoder, FrameError};
+use crate::proto::session::Violation;
+
+/// The reading half of a connection.
+pub(crate) struct FrameReader {
+    transport: Arc<dyn Transport>,
+    decoder: FrameDecoder,
+    /// An error that stands behind frames which are still to be given out.
+    error: Option<FrameError>,
+}
+
+impl FrameReader {
+    /// Reads frames with payloads of at most `limit` bytes.
+    pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
+        Self { transport, decoder: FrameDecoder::new(limit), error: None }
+    }
+
+    /// Accepts payloads of at most `limit` bytes from now on.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.decoder.set_limit(limit);
+    }
+
+    /// Waits for the next frame.
+    pub(crate) fn next_frame(&mut self, deadline: Option<Instant>) -> Result<Frame, ReadEnd> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame() {
+                return Ok(frame);
+            }
+            if let Some(error) = self.error {
+                return Err(ReadEnd::Violation(error.to_string()));
+            }
+            match self.transport.read(self.decoder.space(), deadline) {
+                Ok(0) if self.decoder.is_between_frames() => return Err(ReadEnd::Closed),
+                Ok(0) => return Err(ReadEnd::ClosedWithinFrame),
+                Ok(count) => self.error = self.decoder.filled(count).err(),
+                Err(error) => return Err(ReadEnd::Io(error)),
+            }
+        }
+    }
+}
+
+/// Why nothing more can be read.
+#[derive(Debug)]
+pub(crate) enum ReadEnd {
+    /// The peer closed the connection between two frames.
+    Closed,
+    /// The peer closed the connection within a frame.
+    ClosedWithinFrame,
+    /// The peer broke the protocol.
+    Violation(String),
+    /// The system refused, or the deadline came.
+    Io(io::Error),
+}
+
+impl From<Violation> for ReadEnd {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation.to_string())
+    }
+}
+
+impl fmt::Display for ReadEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the connection was closed"),
+            Self::ClosedWithinFrame => f.write_str("the connection was closed in the middle of a frame"),
+            Self::Violation(violation) => f.write_str(violation),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}

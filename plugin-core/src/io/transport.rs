@@ -1,0 +1,124 @@
+//! A stream of bytes to the peer: a local socket, or a pipe in memory for tests.
+
+use std::io;
+use std::time::Instant;
+
+/// A two-way stream of bytes that one thread may read while another writes.
+pub trait Transport: Send + Sync + 'static {
+    /// Reads at least one byte; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `TimedOut` at `deadline`; otherwise those of the system.
+    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize>;
+
+    /// Writes at least one byte of `bytes`, which is not empty.
+    ///
+    /// # Errors
+    /// `TimedOut` at `deadline`; otherwise those of the system.
+    fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize>;
+
+    /// Ends both directions: reads give what has arrived already and then the end, here and at the peer.
+    fn shut_down(&self);
+}
+
+
+#[cfg(test)]
+pub(crate) mod memory {
+    //! A transport in memory, which takes a bounded number of bytes as a socket does.
+
+    use std::collections::VecDeque;
+    use std::io;
+    use std::sync::{Arc, Condvar, Mutex};
+    use std::time::Instant;
+
+    use super::Transport;
+    use crate::io::lock;
+
+    struct Pipe {
+        state: Mutex<(VecDeque<u8>, bool)>,
+        changed: Condvar,
+        capacity: usize,
+    }
+
+    impl Pipe {
+        fn wait_until<R>(
+            &self,
+            deadline: Option<Instant>,
+            mut ready: impl FnMut(&mut (VecDeque<u8>, bool)) -> Option<R>,
+        ) -> io::Result<R> {
+            let mut state = lock(&self.state);
+            loop {
+                if let Some(result) = ready(&mut state) {
+                    self.changed.notify_all();
+                    return Ok(result);
+                }
+                state = match deadline {
+                    None => self.changed.wait(state).unwrap(),
+                    Some(at) => {
+                        let left = at.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            return Err(io::ErrorKind::TimedOut.into());
+                        }
+                        self.changed.wait_timeout(state, left).unwrap().0
+                    }
+                };
+            }
+        }
+    }
+
+    /// One end of a pair.
+    pub(crate) struct MemoryTransport {
+        incoming: Arc<Pipe>,
+        outgoing: Arc<Pipe>,
+    }
+
+    /// Two connected ends, each direction holding at most `capacity` bytes.
+    pub(crate) fn pair(capacity: usize) -> (MemoryTransport, MemoryTransport) {
+        let pipe = || {
+            Arc::new(Pipe { state: Mutex::new((VecDeque::new(), false)), changed: Condvar::new(), capacity })
+        };
+        let (one, two) = (pipe(), pipe());
+        let first = MemoryTransport { incoming: Arc::clone(&one), outgoing: Arc::clone(&two) };
+        (first, MemoryTransport { incoming: two, outgoing: one })
+    }
+
+    impl Transport for MemoryTransport {
+        fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+            self.incoming.wait_until(deadline, |(bytes, closed)| {
+                let count = buffer.len().min(bytes.len());
+                if count == 0 && !*closed {
+                    return None;
+                }
+                for (slot, byte) in buffer.iter_mut().zip(bytes.drain(..count)) {
+                    *slot = byte;
+                }
+                Some(count)
+            })
+        }
+
+        fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
+            let capacity = self.outgoing.capacity;
+            self.outgoing.wait_until(deadline, |(stored, closed)| {
+                if *closed {
+                    return Some(Err(io::ErrorKind::BrokenPipe.into()));
+                }
+                let count = bytes.len().min(capacity - stored.len());
+                stored.extend(&bytes[..count]);
+                (count > 0).then_some(Ok(count))
+            })?
+        }
+
+        fn shut_down(&self) {
+            for pipe in [&self.incoming, &self.outgoing] {
+                lock(&pipe.state).1 = true;
+                pipe.changed.notify_all();
+            }
+        }
+    }
+
+    impl Drop for MemoryTransport {
+        fn drop(&mut self) {
+            self.shut_down();
+        }
+    }
+}

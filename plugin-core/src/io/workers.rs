@@ -1,0 +1,90 @@
+//! The threads of a plugin that run its calls.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::lock;
+
+/// How many threads run calls at once. Enough for every caller of a large host to block in a method
+/// of its own; further calls wait for a thread. Each costs address space, and memory once it is used.
+const MAX_THREADS: usize = 256;
+
+/// How long a thread without work waits for some before it ends. Long enough for a caller that comes
+/// back every few seconds, short enough for a burst to leave nothing behind.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs jobs on as many threads as there are jobs at once, up to a bound.
+pub(crate) struct Workers<J> {
+    queue: Mutex<Queue<J>>,
+    added: Condvar,
+    run: Box<dyn Fn(J) + Send + Sync>,
+}
+
+struct Queue<J> {
+    jobs: VecDeque<J>,
+    threads: usize,
+    idle: usize,
+}
+
+impl<J: Send + 'static> Workers<J> {
+    /// Threads that call `run` for each job. `run` does not panic.
+    pub(crate) fn new(run: impl Fn(J) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, idle: 0 }),
+            added: Condvar::new(),
+            run: Box::new(run),
+        })
+    }
+
+    /// Runs `job` as soon as a thread is free. The caller bounds how many wait.
+    ///
+    /// When there is no thread and the system does not give one either, the job comes back.
+    pub(crate) fn submit(self: &Arc<Self>, job: J) -> Result<(), (J, io::Error)> {
+        let mut queue = lock(&self.queue);
+        queue.jobs.push_back(job);
+        if queue.idle >= queue.jobs.len() || queue.threads >= MAX_THREADS {
+            drop(queue);
+            self.added.notify_one();
+            return Ok(());
+        }
+        queue.threads += 1;
+        drop(queue);
+        let this = Arc::clone(self);
+        let started = thread::Builder::new().name("plugin call".into()).spawn(move || this.work());
+        let Err(error) = started else { return Ok(()) };
+        let mut queue = lock(&self.queue);
+        queue.threads -= 1;
+        if queue.threads > 0 {
+            // One of the threads that exist takes it when it is done.
+            return Ok(());
+        }
+        match queue.jobs.pop_back() {
+            Some(job) => Err((job, error)),
+            None => Ok(()),
+        }
+    }
+
+    fn work(&self) {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                drop(queue);
+                (self.run)(job);
+                queue = lock(&self.queue);
+                continue;
+            }
+            queue.idle += 1;
+            let waited = self.added.wait_timeout(queue, IDLE_TIMEOUT);
+            let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = again;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                queue.threads -= 1;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Catches the panic of a method, with its message, location and backtrace.
+
+use std::any::Any;
+use std::backtrace::Backtrace;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
+
+/// The longest panic message that travels, in bytes. A person reads it.
+const MAX_MESSAGE: usize = 4 * 1024;
+
+/// The longest backtrace that travels, in bytes. It holds about 150 frames with their locations.
+const MAX_BACKTRACE: usize = 32 * 1024;
+
+/// What is known of a panic.
+#[derive(Clone, Debug)]
+pub(crate) struct CaughtPanic {
+    pub(crate) message: String,
+    /// `file:line:column`.
+    pub(crate) location: Option<String>,
+    pub(crate) backtrace: Option<String>,
+}
+
+/// How many panics of one call are remembered. A method that catches panics of its own may raise many;
+/// only the one that leaves it matters, and that is the last or, with a drop that panics, near it.
+const MAX_REMEMBERED: usize = 8;
+
+thread_local! {
+    /// The panics raised by the method that runs on this thread; `None` when none runs.
+    static RAISED: RefCell<Option<Vec<CaughtPanic>>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` and catches its panic. What the program prints about a panic it prints all the same.
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
+    install_hook();
+    RAISED.set(Some(Vec::new()));
+    // The services of a plugin are shared between threads, so they must cope with a method that ends
+    // early on another thread anyway; nothing else outlives the call.
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    let raised = RAISED.take().unwrap_or_default();
+    result.map_err(|payload| {
+        let message = message(&*payload);
+        // The payload may be a value of the user's whose drop panics too.
+        std::mem::forget(payload);
+        let caught = raised.into_iter().rev().find(|panic| panic.message == message);
+        caught.unwrap_or(CaughtPanic { message, location: None, backtrace: None })
+    })
+}
+
+/// Puts our hook before the one that is installed, once for the process.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note(info);
+            previous(info);
+        }));
+    });
+}
+
+fn note(info: &PanicHookInfo<'_>) {
+    // Not while it is borrowed: a panic here would come in the middle of another one.
+    RAISED.with(|raised| {
+        let Ok(mut raised) = raised.try_borrow_mut() else { return };
+        let Some(raised) = raised.as_mut() else { return };
+        if raised.len() == MAX_REMEMBERED {
+            raised.remove(0);
+        }
+        raised.push(CaughtPanic {
+            message: message(info.payload()),
+            location: info.location().map(ToString::to_string),
+            backtrace: Some(cut(Backtrace::force_capture().to_string(), MAX_BACKTRACE)),
+        });
+    });
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    cut(text.unwrap_or_else(|| "a panic with a value that is not a text".to_owned()), MAX_MESSAGE)
+}
+
+/// Cuts a text to `limit` bytes, visibly.
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let boundary = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let rest = text.len() - boundary;
+        text.truncate(boundary);
+        text.push_str(&format!("… [{rest} bytes cut]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_caught_with_message_location_and_backtrace() {
+        let caught = catch(|| panic!("the {} broke", "cup")).unwrap_err();
+        assert_eq!(caught.message, "the cup broke");
+        let location = caught.location.unwrap();
+        assert!(location.contains("panic.rs:"), "{location}");
+        assert!(caught.backtrace.unwrap().contains("a_panic_is_caught"));
+    }
+
+    #[test]
+    fn a_panic_with_any_value_is_caught() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let caught = catch(|| panic::panic_any(Bomb)).unwrap_err();
+        assert!(caught.message.contains("not a text"), "{}", caught.message);
+    }
+
+    #[test]
+    fn a_huge_message_is_cut_visibly() {
+        let caught = catch(|| panic!("{}", "ä".repeat(MAX_MESSAGE))).unwrap_err();
+        assert!(caught.message.len() < MAX_MESSAGE + 64);
+        assert!(caught.message.ends_with("bytes cut]"), "{}", caught.message);
+    }
+
+    #[test]
+    fn a_panic_in_a_drop_does_not_hide_the_first_one() {
+        struct Second;
+        impl Drop for Second {
+            fn drop(&mut self) {
+                // A nested catch keeps the process alive, as a drop of the user's could.
+                let _ = panic::catch_unwind(|| panic!("second"));
+            }
+        }
+        let caught = catch(|| {
+            let _second = Second;
+            panic!("first");
+        });
+        assert_eq!(caught.unwrap_err().message, "first");
+    }
+
+    #[test]
+    fn a_panic_after_one_that_the_method_caught_is_the_one_told() {
+        let caught = catch(|| {
+            let _ = panic::catch_unwind(|| panic!("inner"));
+            panic!("outer");
+        });
+        assert_eq!(caught.unwrap_err().message, "outer");
+    }
+
+    #[test]
+    fn a_panic_caught_by_the_method_itself_does_not_fail_the_call() {
+        let result = catch(|| {
+            let _ = panic::catch_unwind(|| panic!("inner"));
+            7
+        });
+        assert_eq!(result.unwrap(), 7);
+    }
+}

@@ -1,0 +1,151 @@
+//! How the two sides introduce themselves: a preamble of fixed bytes, then a `Hello` frame each.
+//!
+//! The host has written both before the plugin starts, so the plugin knows at its first look whether
+//! it was launched by a host, and the first call may follow the plugin's own hello at once.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::interface::Interface;
+
+/// The first bytes in each direction. A byte above 127, both line ends and the end-of-file character
+/// of DOS, as in PNG: whatever mangles text or strips a bit breaks them visibly.
+pub(crate) const MAGIC: [u8; 8] = *b"\x89PLUG\r\n\x1a";
+
+/// The wire versions that this build speaks.
+pub(crate) const WIRE_VERSIONS: Versions = Versions { lowest: 1, highest: 1 };
+
+/// The size of a preamble in bytes.
+pub(crate) const PREAMBLE_LEN: usize = 16;
+
+/// The largest hello that is accepted. A plugin with 1,000 methods of 200 bytes of signature needs a
+/// quarter of it.
+pub(crate) const HELLO_LIMIT: u32 = 1024 * 1024;
+
+/// A range of wire versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Versions {
+    pub(crate) lowest: u16,
+    pub(crate) highest: u16,
+}
+
+impl Versions {
+    /// The highest version that both sides speak.
+    pub(crate) fn common(self, other: Self) -> Option<u16> {
+        let highest = self.highest.min(other.highest);
+        (highest >= self.lowest.max(other.lowest)).then_some(highest)
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lowest, highest } = self;
+        if lowest == highest { write!(f, "{lowest}") } else { write!(f, "{lowest} to {highest}") }
+    }
+}
+
+/// The preamble of a side that speaks `versions`.
+pub(crate) fn preamble(versions: Versions) -> [u8; PREAMBLE_LEN] {
+    let mut bytes = [0; PREAMBLE_LEN];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..10].copy_from_slice(&versions.lowest.to_le_bytes());
+    bytes[10..12].copy_from_slice(&versions.highest.to_le_bytes());
+    bytes
+}
+
+/// Reads the beginning of a stream: `None` while more bytes are needed to tell.
+pub(crate) fn read_preamble(bytes: &[u8]) -> Result<Option<Versions>, PreambleError> {
+    let compared = bytes.len().min(MAGIC.len());
+    if bytes[..compared] != MAGIC[..compared] {
+        return Err(PreambleError::NotThisProtocol);
+    }
+    let Some(bytes) = bytes.first_chunk::<PREAMBLE_LEN>() else { return Ok(None) };
+    let versions = Versions {
+        lowest: u16::from_le_bytes([bytes[8], bytes[9]]),
+        highest: u16::from_le_bytes([bytes[10], bytes[11]]),
+    };
+    if versions.lowest > versions.highest || bytes[12..] != [0; 4] {
+        return Err(PreambleError::NotThisProtocol);
+    }
+    Ok(Some(versions))
+}
+
+/// The first bytes of a peer are not a preamble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PreambleError {
+    /// They belong to something else.
+    NotThisProtocol,
+}
+
+/// What the host says first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostHello {
+    pub application: String,
+    pub protocol: u32,
+    pub limits: WireLimits,
+    /// The most detailed level of log records that the host wants: 0 none, 1 errors, … 5 traces.
+    pub log_level: u8,
+    pub extensions: Vec<Extension>,
+}
+
+/// What the plugin says first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginHello {
+    pub application: String,
+    pub protocol: u32,
+    pub name: String,
+    pub version: String,
+    pub limits: WireLimits,
+    pub instances: Vec<InstanceHello>,
+    pub extensions: Vec<Extension>,
+}
+
+/// What the sender accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireLimits {
+    /// The largest payload in bytes.
+    pub message: u32,
+    /// How many calls may wait for their reply at once.
+    pub in_flight: u32,
+}
+
+/// One instance of an interface in a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceHello {
+    /// What calls name it by.
+    pub object: u64,
+    pub interface: String,
+    /// Empty for the only instance of its interface.
+    pub name: String,
+    pub methods: Vec<MethodHello>,
+}
+
+/// One method of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodHello {
+    pub id: u64,
+    pub name: String,
+    pub signature: String,
+    pub fingerprint: u64,
+}
+
+/// Room for what later versions add; a key that the receiver does not know is passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    pub key: u32,
+    pub value: Vec<u8>,
+}
+
+impl InstanceHello {
+    /// Introduces an instance of `interface`.
+    pub(crate) fn new(object: u64, interface: &Interface, name: &str) -> Self {
+        let methods = interface.methods.iter().map(|method| MethodHello {
+            id: method.id,
+            name: method.name.to_owned(),
+            signature: method.signature.to_owned(),
+            fingerprint: method.fingerprint,
+        });
+        Self { object, interface: interface.name.to_owned(), name: name.to_owned(), methods: methods.collect() }
+    }
+}

@@ -1,0 +1,148 @@
+//! The main function of a plugin: takes the connection that the host left, says hello, runs calls.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
+use crate::io::server::{ServeEnd, Server};
+use crate::io::transport::Transport;
+use crate::io::writer::FrameWriter;
+use crate::plugin::{Handshake, Plugin, Registry};
+use crate::proto::hello::MAGIC;
+use crate::sys;
+
+/// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
+const EX_USAGE: u8 = 64;
+
+/// Serves a plugin until its host ends it, and gives the exit status for `main`.
+///
+/// Call it first in `main`, before anything reads the standard input: the connection to the host
+/// arrives there. Afterwards the standard input is empty, and whatever the program prints on its
+/// standard output and error reaches the host as lines of text.
+///
+/// A plugin that is started by hand says so on stderr and returns the exit status 64. A plugin whose
+/// host is gone returns 1, and returning from `main` ends the methods that still run.
+///
+/// ```no_run
+/// # use plugin_core::{Plugin, plugin_interface};
+/// # #[plugin_interface]
+/// # pub trait Greeter { fn greet(&self, name: &str) -> plugin_core::Result<String>; }
+/// # #[derive(Plugin)]
+/// # #[plugin(interfaces(Greeter))]
+/// # struct English;
+/// # impl Greeter for English {
+/// #     fn greet(&self, name: &str) -> plugin_core::Result<String> { Ok(name.to_owned()) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     plugin_core::serve(English)
+/// }
+/// ```
+#[must_use = "the exit status is for `main` to return"]
+pub fn serve(plugin: impl Plugin) -> ExitCode {
+    match run(plugin.into_registry()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message {
+                // Nobody is left to tell when stderr is gone too.
+                let _ = writeln!(std::io::stderr(), "{message}");
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// Whether a host started this process as a plugin.
+///
+/// For programs that are host and plugin in one executable:
+///
+/// ```no_run
+/// # use plugin_core::{Plugin, plugin_interface};
+/// # #[plugin_interface]
+/// # pub trait Greeter { fn greet(&self, name: &str) -> plugin_core::Result<String>; }
+/// # #[derive(Plugin)]
+/// # #[plugin(interfaces(Greeter))]
+/// # struct English;
+/// # impl Greeter for English {
+/// #     fn greet(&self, name: &str) -> plugin_core::Result<String> { Ok(name.to_owned()) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     if plugin_core::is_plugin_process() {
+///         return plugin_core::serve(English);
+///     }
+///     // … the host
+///     # std::process::ExitCode::SUCCESS
+/// }
+/// ```
+#[must_use]
+pub fn is_plugin_process() -> bool {
+    // The answer of the first look is kept: later the hello has been taken from the standard input.
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| sys::stdin_starts_with(&MAGIC))
+}
+
+/// Why a plugin did not serve, or did not end in order.
+struct Failure {
+    status: u8,
+    message: Option<String>,
+}
+
+impl Failure {
+    fn usage(message: String) -> Self {
+        Self { status: EX_USAGE, message: Some(message) }
+    }
+
+    fn other(message: String) -> Self {
+        Self { status: 1, message: Some(message) }
+    }
+}
+
+fn run(registry: Registry) -> Result<(), Failure> {
+    static SERVED: AtomicBool = AtomicBool::new(false);
+    if !is_plugin_process() {
+        return Err(Failure::usage(by_hand(&registry)));
+    }
+    if SERVED.swap(true, Ordering::Relaxed) {
+        return Err(Failure::other(format!("{registry}; it was served twice in one process, which cannot work")));
+    }
+    let transport = sys::take_stdin()
+        .map_err(|error| Failure::other(format!("{registry}; it cannot take over its connection: {error}")))?;
+    let transport: Arc<dyn Transport> = Arc::new(transport);
+    if let Err(problem) = registry.check() {
+        // The host reads it there, and a person on stderr.
+        let _ = refuse_host(&*transport, &problem);
+        return Err(Failure::other(problem));
+    }
+    let (reader, host) = match greet_host(&transport, &registry.hello()) {
+        Ok(greeted) => greeted,
+        Err(HandshakeError::Closed { .. }) => return Err(Failure { status: 1, message: None }),
+        Err(error) => {
+            return Err(Failure::usage(format!("{registry}; it cannot talk to the host that started it: {error}")));
+        }
+    };
+    let theirs = Handshake::from_wire(host.application, host.protocol);
+    if theirs != *registry.handshake_ref() {
+        return Err(Failure::usage(format!(
+            "{registry}; a host of another application started it, {theirs}: \
+             remove it from the plugins of that host"
+        )));
+    }
+    // Replies wait for as long as the host is there: it may be stopped in a debugger.
+    let writer = Arc::new(FrameWriter::new(transport, None));
+    let limits = registry.limits();
+    let server = Server::new(writer, registry.into_services(), limits, host.limits);
+    match server.run(reader) {
+        ServeEnd::ShutDown => Ok(()),
+        ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
+        ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),
+        ServeEnd::Failed(reason) => Err(Failure::other(reason)),
+    }
+}
+
+/// What a plugin says that was started by a person.
+fn by_hand(registry: &Registry) -> String {
+    let application = registry.handshake_ref().application();
+    let starter = if application.is_empty() { "its application" } else { application };
+    format!("{registry}.\nIt does nothing when it is started by hand: {starter} starts it.")
+}

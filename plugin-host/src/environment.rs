@@ -1,0 +1,54 @@
+//! Which variables of the host's environment a plugin sees.
+//!
+//! Only what programs need to find their files and speak the user's language: the environment of a host
+//! holds passwords and tokens, and a plugin is somebody else's program.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Names that a plugin inherits.
+const ALLOWED: &[&str] = &[
+    // Where things are.
+    "HOME", "PATH", "PWD", "SHELL", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
+    // Who and in which language.
+    "LANG", "LANGUAGE", "LOGNAME", "TZ", "USER",
+    // What a terminal can do; the lines of a plugin may end up in one.
+    "CLICOLOR", "COLORTERM", "NO_COLOR", "TERM",
+    // How much a Rust program says of itself.
+    "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_LOG",
+];
+
+/// The beginnings of further names: `LC_TIME` and its like.
+const ALLOWED_PREFIXES: &[&str] = &["LC_"];
+
+/// Removes from what `command` will inherit whatever is not allowed. What it was told to set stays.
+pub(crate) fn scrub(command: &mut Command) {
+    let set: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
+    for (name, _) in std::env::vars_os() {
+        if !is_allowed(&name) && !set.contains(&name) {
+            command.env_remove(name);
+        }
+    }
+}
+
+fn is_allowed(name: &OsStr) -> bool {
+    // The names that are allowed are ASCII, so one that is not text is not among them.
+    name.to_str().is_some_and(|name| {
+        ALLOWED.contains(&name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_stay_at_home() {
+        for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "LD_PRELOAD", "SSH_AUTH_SOCK", "LCX", "path"] {
+            assert!(!is_allowed(OsStr::new(name)), "{name}");
+        }
+        for name in ["PATH", "LC_ALL", "RUST_LOG"] {
+            assert!(is_allowed(OsStr::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Why a plugin cannot be started, used or stopped.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_core::{Handshake, ProcessEnd};
+
+/// A plugin was not started.
+///
+/// The text names the program, the cause and what to do next, and shows the last lines that the
+/// program wrote to stderr.
+#[derive(Clone, Debug)]
+pub struct LaunchError {
+    program: PathBuf,
+    cause: Box<LaunchCause>,
+}
+
+impl LaunchError {
+    pub(crate) fn new(program: impl Into<PathBuf>, cause: LaunchCause) -> Self {
+        Self { program: program.into(), cause: Box::new(cause) }
+    }
+
+    /// The program that was to be started.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Why it was not.
+    #[must_use]
+    pub fn cause(&self) -> &LaunchCause {
+        &self.cause
+    }
+}
+
+/// Why a plugin was not started.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LaunchCause {
+    /// There is no such file.
+    NotFound,
+    /// It is a directory, a device or the like.
+    NotAFile,
+    /// This user may not execute it.
+    NotExecutable,
+    /// It is not a program for this machine.
+    WrongFormat {
+        /// What it is, as far as its first bytes tell.
+        found: String,
+    },
+    /// It is a script or needs a loader, and the interpreter that it names is missing.
+    InterpreterMissing {
+        /// The interpreter that it names.
+        interpreter: PathBuf,
+    },
+    /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
+    InsidePlugin,
+    /// The system refused to start a process.
+    Spawn(Arc<io::Error>),
+    /// Its process ended before it said hello.
+    Ended(Arc<ProcessEnd>),
+    /// It closed its connection before it said hello.
+    ClosedConnection(Arc<ProcessEnd>),
+    /// It did not say hello in time.
+    TimedOut {
+        /// How long the host waited.
+        after: Duration,
+        /// What is known of its process.
+        end: Arc<ProcessEnd>,
+    },
+    /// It wrote to its connection what is not of this protocol.
+    NotThisProtocol {
+        /// The first bytes.
+        bytes: Vec<u8>,
+        /// What is known of its process.
+        end: Arc<ProcessEnd>,
+    },
+    /// It speaks no version of the wire protocol that this host speaks.
+    WireVersion {
+        /// What this host speaks.
+        ours: String,
+        /// What the plugin speaks.
+        theirs: String,
+    },
+    /// Its hello breaks the protocol.
+    BrokeProtocol {
+        /// What it sent.
+        violation: String,
+        /// What is known of its process.
+        end: Arc<ProcessEnd>,
+    },
+    /// It is for another application, or for another version of this one.
+    WrongApplication {
+        /// What this host is.
+        ours: Handshake,
+        /// What the plugin is for.
+        theirs: Handshake,
+    },
+    /// It refused to serve.
+    Refused {
+        /// Its reason.
+        reason: String,
+    },
+    /// The connection failed.
+    Io(Arc<io::Error>),
+}
+
+impl LaunchCause {
+    /// What is known of the process that was started, if one was.
+    #[must_use]
+    pub fn process_end(&self) -> Option<&ProcessEnd> {
+        match self {
+            Self::Ended(end)
+            | Self::ClosedConnection(end)
+            | Self::TimedOut { end, .. }
+            | Self::NotThisProtocol { end, .. }
+            | Self::BrokeProtocol { end, .. } => Some(end),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot start the plugin `{}`: {}", self.program.display(), self.cause)?;
+        self.cause.process_end().map_or(Ok(()), |end| end.fmt_stderr(f))
+    }
+}
+
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.cause {
+            LaunchCause::Spawn(error) | LaunchCause::Io(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LaunchCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("there is no such file; check the path, and build the plugin first"),
+            Self::NotAFile => f.write_str("it is not a file; name the executable itself"),
+            Self::NotExecutable => {
+                f.write_str("this user may not execute it; `chmod +x` it, and check the directories above it")
+            }
+            Self::WrongFormat { found } => {
+                write!(f, "it is not a program for this machine but {found}; build the plugin for this machine")
+            }
+            Self::InterpreterMissing { interpreter } => write!(
+                f,
+                "it needs `{}`, which is missing; install that, or build the plugin for this system",
+                interpreter.display()
+            ),
+            Self::InsidePlugin => f.write_str(
+                "this process is itself a plugin, and starting itself again would never end; \
+                 call `plugin_core::serve` first when `plugin_core::is_plugin_process()`",
+            ),
+            Self::Spawn(error) => write!(f, "the system refused: {error}"),
+            Self::Ended(end) => write!(
+                f,
+                "it {end}, before it said hello; is it a plugin, and does its `main` call `plugin_core::serve` first?"
+            ),
+            Self::ClosedConnection(_) => f.write_str(
+                "it closed its standard input, the connection to the host, before it said hello; \
+                 call `plugin_core::serve` first in its `main`",
+            ),
+            Self::TimedOut { after, .. } => write!(
+                f,
+                "it did not say hello within {after:?}; is it a plugin, and does its `main` call \
+                 `plugin_core::serve` first? A slow start needs a longer `start_timeout`"
+            ),
+            Self::NotThisProtocol { bytes, .. } => write!(
+                f,
+                "it wrote `{}` to its standard input instead of a hello; it is not a plugin, or not of this kind",
+                bytes.escape_ascii()
+            ),
+            Self::WireVersion { ours, theirs } => write!(
+                f,
+                "it speaks version {theirs} of the wire protocol and this host speaks {ours}; \
+                 build both with the same version of plugin-core"
+            ),
+            Self::BrokeProtocol { violation, .. } => {
+                write!(f, "it broke the protocol: it sent {violation}; report that to the plugin's author")
+            }
+            Self::WrongApplication { ours, theirs } if ours.application() == theirs.application() => write!(
+                f,
+                "it was built for {theirs} and this host is {ours}; upgrade {}",
+                if theirs.protocol() < ours.protocol() { "the plugin" } else { "this program" }
+            ),
+            Self::WrongApplication { ours, theirs } => {
+                write!(f, "it is for {theirs} and this host is {ours}; remove it from the plugins of this program")
+            }
+            Self::Refused { reason } => write!(f, "it refused: {}", reason.escape_debug()),
+            Self::Io(error) => write!(f, "the connection to it failed: {error}; try again"),
+        }
+    }
+}
+
+/// A plugin does not offer what a client needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// It does not have the interface.
+    NoInterface {
+        /// The name of the plugin.
+        plugin: String,
+        /// The interface that was asked for.
+        interface: String,
+        /// The interfaces that it has.
+        offers: Vec<String>,
+    },
+    /// It has the interface, but no instance of that name.
+    NoInstance {
+        /// The name of the plugin.
+        plugin: String,
+        /// The interface that was asked for.
+        interface: String,
+        /// The instance that was asked for; empty for the unnamed one.
+        instance: String,
+        /// The names of the instances that it has.
+        offers: Vec<String>,
+    },
+    /// It was built with another version of a method.
+    Incompatible {
+        /// The name of the plugin.
+        plugin: String,
+        /// The interface.
+        interface: String,
+        /// The method as the plugin has it.
+        theirs: String,
+        /// The method as this program has it.
+        ours: String,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInterface { plugin, interface, offers } => write!(
+                f,
+                "plugin `{plugin}` does not offer the interface `{interface}` but {}; \
+                 use another plugin, or add the interface to this one",
+                list(offers)
+            ),
+            Self::NoInstance { plugin, interface, instance, offers } if instance.is_empty() => write!(
+                f,
+                "plugin `{plugin}` offers several instances of `{interface}`, {}; \
+                 name one of them with `dispense`",
+                list(offers)
+            ),
+            Self::NoInstance { plugin, interface, instance, offers } => write!(
+                f,
+                "plugin `{plugin}` has no instance `{instance}` of `{interface}` but {}; name one of those",
+                list(offers)
+            ),
+            Self::Incompatible { plugin, interface, theirs, ours } => write!(
+                f,
+                "plugin `{plugin}` was built with another version of `{interface}`: it has `{theirs}` \
+                 and this program has `{ours}`; build both with the same version of the interface"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A plugin did not end in order. It has ended all the same, unless the text says otherwise.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// It did not end in time, so it was killed.
+    TimedOut {
+        /// The name of the plugin.
+        plugin: String,
+        /// How long the host waited.
+        after: Duration,
+    },
+    /// Its process ended with a failure.
+    Failed {
+        /// The name of the plugin.
+        plugin: String,
+        /// How it ended.
+        end: Arc<ProcessEnd>,
+    },
+    /// It could not even be killed: the system has not ended it yet.
+    Unkillable {
+        /// The name of the plugin.
+        plugin: String,
+        /// Its process id.
+        id: u32,
+    },
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { plugin, after } => write!(
+                f,
+                "plugin `{plugin}` did not end within {after:?} and was killed; \
+                 a method of it hangs, or needs a longer `shutdown_timeout`"
+            ),
+            Self::Failed { plugin, end } => {
+                write!(f, "plugin `{plugin}` did not end in order: it {end}; report that to its author")?;
+                end.fmt_stderr(f)
+            }
+            Self::Unkillable { plugin, id } => write!(
+                f,
+                "plugin `{plugin}` (process {id}) was killed but the system has not ended it; \
+                 it waits for a device or a file system that does not answer"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ShutdownError {}

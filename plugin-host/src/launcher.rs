@@ -1,0 +1,387 @@
+//! Starts a plugin: the settings, and the way from a file to a connection.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plugin_core::__host::{
+    HandshakeError, HostHello, SocketTransport, Transport, WireLimits, receive_plugin_hello, send_host_hello,
+};
+use plugin_core::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake};
+
+use crate::delivery::{Delivery, Sinks, Source};
+use crate::diagnose::diagnose;
+use crate::environment::scrub;
+use crate::error::{LaunchCause, LaunchError};
+use crate::output::{Output, StreamName};
+use crate::plugin::{PluginProcess, Settings};
+use crate::process::{Observer, Process};
+
+/// The default of [`Launcher::start_timeout`]. A plugin says hello within milliseconds; a loaded
+/// machine with a cold disk and a virus scanner needs seconds.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The default of [`Launcher::shutdown_timeout`]: long enough to write a file, short enough for a
+/// person who waits for a program to end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The default of [`Launcher::stall_timeout`]. Between a plugin that takes nothing because it is being
+/// debugged or swapped in, and one that never will, only time tells.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the host waits for the end of a process that has closed its connection, to learn its exit
+/// status. A process that ends closes everything within a moment.
+pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(500);
+
+/// Starts plugins, with the settings of [`std::process::Command`] and some more.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use plugin_host::Launcher;
+///
+/// # fn main() -> Result<(), plugin_host::LaunchError> {
+/// let plugin = Launcher::new("plugins/english")
+///     .arg("--verbose")
+///     .env("GREETING", "Hello")
+///     .start_timeout(Duration::from_secs(5))
+///     .spawn()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Launcher {
+    program: PathBuf,
+    command: Command,
+    inherits_environment: bool,
+    stdout: Output,
+    stderr: Output,
+    handshake: Handshake,
+    start_timeout: Duration,
+    limits: WireLimits,
+    settings: Settings,
+}
+
+impl Launcher {
+    /// Starts the executable at `path`. A relative path counts from the host's current directory, also
+    /// when [`current_dir`](Self::current_dir) is set, and a bare name is not searched for in `PATH`.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        // Fails for an empty path only, which is then not found.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        Self::from_command(Command::new(path))
+    }
+
+    /// Starts this very executable once more, as a plugin, for programs that are host and plugin in
+    /// one: their `main` calls [`plugin_core::serve`] when
+    /// [`plugin_core::is_plugin_process`] says so.
+    ///
+    /// # Errors
+    /// When the path of the executable is not known, and in a process that is a plugin itself: a `main`
+    /// that forgets to ask would start processes without end.
+    pub fn current_exe() -> Result<Self, LaunchError> {
+        let path = std::env::current_exe();
+        if plugin_core::is_plugin_process() {
+            return Err(LaunchError::new(path.unwrap_or_default(), LaunchCause::InsidePlugin));
+        }
+        let path = path.map_err(|error| LaunchError::new("(this program)", LaunchCause::Spawn(Arc::new(error))))?;
+        Ok(Self::new(path))
+    }
+
+    /// Starts a command that is ready made. Its standard input, output and error are replaced, and its
+    /// environment is scrubbed like that of any plugin, except for what it sets itself.
+    #[must_use]
+    pub fn from_command(command: Command) -> Self {
+        Self {
+            program: command.get_program().into(),
+            command,
+            inherits_environment: false,
+            stdout: Output::Trace,
+            stderr: Output::Trace,
+            handshake: Handshake::default(),
+            start_timeout: START_TIMEOUT,
+            limits: WireLimits { message: DEFAULT_MAX_MESSAGE, in_flight: DEFAULT_MAX_IN_FLIGHT },
+            settings: Settings {
+                call_timeout: None,
+                shutdown_timeout: SHUTDOWN_TIMEOUT,
+                stall_timeout: STALL_TIMEOUT,
+            },
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets a variable of the plugin's environment.
+    ///
+    /// Of the host's own environment a plugin sees only what programs need to find their files, speak the
+    /// user's language and log: `PATH`, `HOME`, `USER`, `LANG`, `LC_…`, `TZ`, `TMPDIR`, `TERM`,
+    /// `RUST_LOG`, `RUST_BACKTRACE` and a few of their like.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets variables of the plugin's environment.
+    #[must_use]
+    pub fn envs(mut self, vars: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>) -> Self {
+        self.command.envs(vars);
+        self
+    }
+
+    /// Takes a variable out of the plugin's environment.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Empties the plugin's environment, but for what is set afterwards.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.command.env_clear();
+        self
+    }
+
+    /// Lets the plugin see the whole environment of the host, with all passwords and tokens that it
+    /// holds. What is set with [`env`](Self::env) wins.
+    #[must_use]
+    pub fn inherit_env(mut self) -> Self {
+        self.inherits_environment = true;
+        self
+    }
+
+    /// Sets the plugin's current directory; the host's own unless set.
+    #[must_use]
+    pub fn current_dir(mut self, path: impl AsRef<Path>) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
+    /// Sets what becomes of the lines on the plugin's standard output; [`Output::Trace`] unless set. A
+    /// [`Output::Writer`] is used by the first plugin that is spawned; later ones get [`Output::Trace`].
+    #[must_use]
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.stdout = output;
+        self
+    }
+
+    /// Sets what becomes of the lines on the plugin's standard error, as [`stdout`](Self::stdout) does.
+    #[must_use]
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.stderr = output;
+        self
+    }
+
+    /// Sets the application and protocol version; plugins with another one are refused.
+    #[must_use]
+    pub fn handshake(mut self, handshake: Handshake) -> Self {
+        self.handshake = handshake;
+        self
+    }
+
+    /// Sets how long a plugin may take to say hello, from the moment it is started; 10 s unless set. A
+    /// plugin that takes longer is killed.
+    #[must_use]
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = timeout;
+        self
+    }
+
+    /// Sets how long [`PluginProcess::shutdown`] and the drop of a [`PluginProcess`] wait for the plugin to
+    /// end before they kill it; 2 s unless set. Running methods may finish in that time.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a call may take; as long as the plugin lives unless set. A call that takes longer
+    /// fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and its reply is dropped.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long a plugin may take nothing of a message before its connection is given up and it is
+    /// killed; 30 s unless set. A plugin that runs takes messages at any time, whatever its methods do.
+    #[must_use]
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.stall_timeout = timeout;
+        self
+    }
+
+    /// Sets the largest reply that the host accepts, in bytes of its encoding; 64 MiB unless set. What the
+    /// host keeps of a hostile reply is bounded by four times that.
+    #[must_use]
+    pub fn max_message(mut self, bytes: u32) -> Self {
+        self.limits.message = bytes;
+        self
+    }
+
+    /// Sets how many calls may wait for their replies at once, over all clients of a plugin; 1,024 unless
+    /// set, at least 1. Further calls wait for one of them to end.
+    #[must_use]
+    pub fn max_in_flight(mut self, calls: u32) -> Self {
+        self.limits.in_flight = calls.max(1);
+        self
+    }
+
+    /// Starts the plugin and waits until it has said hello.
+    ///
+    /// The launcher can be used again, for another process of the same plugin.
+    ///
+    /// # Errors
+    /// [`LaunchError`] says why there is no plugin; no process of it is left behind.
+    pub fn spawn(&mut self) -> Result<PluginProcess, LaunchError> {
+        self.try_spawn().map_err(|cause| LaunchError::new(&self.program, cause))
+    }
+
+    fn try_spawn(&mut self) -> Result<PluginProcess, LaunchCause> {
+        let deadline = Instant::now() + self.start_timeout;
+        let (transport, theirs) = SocketTransport::pair().map_err(io_cause)?;
+        let transport: Arc<dyn Transport> = Arc::new(transport);
+        send_host_hello(&*transport, &self.hello(), deadline).map_err(io_cause)?;
+        if !self.inherits_environment {
+            scrub(&mut self.command);
+        }
+        let sinks = Sinks { stdout: take_output(&mut self.stdout), stderr: take_output(&mut self.stderr) };
+        self.command.stdin(theirs).stdout(stdio(&sinks.stdout)).stderr(stdio(&sinks.stderr));
+        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (delivery, source) = Delivery::start(&label, sinks).map_err(io_cause)?;
+        let observer = Watcher { source: source.clone(), transport: Arc::clone(&transport) };
+        let started = Process::start(&mut self.command, observer);
+        // The command holds the plugin's end of the connection until it gets another standard input; the
+        // end of the plugin would go unnoticed.
+        self.command.stdin(Stdio::null());
+        let process = started.map_err(|error| diagnose(&self.program, error))?;
+        delivery.set_process(process.id());
+
+        let greeted = match receive_plugin_hello(transport, self.limits, deadline) {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                let cause = self.handshake_cause(error, &process);
+                delivery.wait_done(EXIT_GRACE);
+                return Err(cause);
+            }
+        };
+        let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
+        if theirs != self.handshake {
+            let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
+            // Out of courtesy only: the plugin is killed all the same.
+            let _ = greeted.refuse(&cause.to_string(), deadline);
+            process.kill();
+            return Err(cause);
+        }
+        delivery.set_name(&greeted.hello.name);
+        PluginProcess::connect(process, greeted, delivery, source, self.settings).map_err(io_cause)
+    }
+
+    fn hello(&self) -> HostHello {
+        HostHello {
+            application: self.handshake.application().to_owned(),
+            protocol: self.handshake.protocol(),
+            limits: self.limits,
+            log_level: max_log_level(),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Ends a process that did not say hello, and says why it is refused.
+    fn handshake_cause(&self, error: HandshakeError, process: &Process) -> LaunchCause {
+        let grace = Instant::now() + EXIT_GRACE;
+        let closed = matches!(error, HandshakeError::Closed { .. } | HandshakeError::Io(_));
+        let ended = if closed { process.wait_end(grace) } else { process.end() };
+        if let (Some(end), HandshakeError::Closed { .. } | HandshakeError::Io(_)) = (&ended, &error) {
+            return LaunchCause::Ended(Arc::clone(end));
+        }
+        process.kill();
+        let end = process.report();
+        match error {
+            HandshakeError::Closed { .. } => LaunchCause::ClosedConnection(end),
+            HandshakeError::TimedOut => LaunchCause::TimedOut { after: self.start_timeout, end },
+            HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
+            HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
+            HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
+            HandshakeError::Refused { reason } => LaunchCause::Refused { reason },
+            HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
+        }
+    }
+}
+
+/// Passes on what the thread that watches the process sees.
+struct Watcher {
+    source: Source,
+    transport: Arc<dyn Transport>,
+}
+
+impl Observer for Watcher {
+    fn line(&mut self, stream: StreamName, line: Vec<u8>) {
+        self.source.line(stream, line);
+    }
+
+    fn ended(&mut self) {
+        // A child of the plugin may hold the other end of the connection open; what the plugin has sent
+        // can still be read, and then the end comes.
+        self.transport.shut_down();
+    }
+}
+
+fn stdio(output: &Output) -> Stdio {
+    match output {
+        Output::Inherit => Stdio::inherit(),
+        Output::Trace | Output::Writer(_) | Output::Null => Stdio::piped(),
+    }
+}
+
+/// Takes the output for one plugin: a writer cannot be used by two.
+fn take_output(output: &mut Output) -> Output {
+    match output {
+        Output::Trace => Output::Trace,
+        Output::Null => Output::Null,
+        Output::Inherit => Output::Inherit,
+        Output::Writer(_) => std::mem::replace(output, Output::Trace),
+    }
+}
+
+/// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
+fn max_log_level() -> u8 {
+    use tracing::level_filters::LevelFilter;
+    match LevelFilter::current() {
+        LevelFilter::OFF => 0,
+        LevelFilter::ERROR => 1,
+        LevelFilter::WARN => 2,
+        LevelFilter::INFO => 3,
+        LevelFilter::DEBUG => 4,
+        LevelFilter::TRACE => 5,
+    }
+}
+
+fn io_cause(error: std::io::Error) -> LaunchCause {
+    LaunchCause::Io(Arc::new(error))
+}
+
+impl fmt::Debug for Launcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launcher")
+            .field("command", &self.command)
+            .field("handshake", &self.handshake)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

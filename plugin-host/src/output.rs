@@ -1,0 +1,168 @@
+//! What becomes of the lines that a plugin prints.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::Write;
+
+/// What becomes of what a plugin writes to its standard output or error. Whatever is chosen, printing
+/// cannot disturb the plugin's calls: they travel elsewhere.
+#[non_exhaustive]
+pub enum Output {
+    /// Each line becomes a `tracing` event with the target `plugin::stdout` or `plugin::stderr`.
+    Trace,
+    /// Each line goes to this writer, with a line feed. A writer that fails gets no more lines.
+    Writer(Box<dyn Write + Send>),
+    /// It goes where the host's own output goes, past the host. The host cannot quote it in errors.
+    Inherit,
+    /// It is thrown away. The last lines of stderr are still kept for errors.
+    Null,
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trace => "Trace",
+            Self::Writer(_) => "Writer",
+            Self::Inherit => "Inherit",
+            Self::Null => "Null",
+        })
+    }
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamName {
+    Stdout,
+    Stderr,
+}
+
+/// The longest line in bytes; what is longer is delivered in pieces. A line of log rarely has one
+/// hundredth of it, and a plugin that never ends its line must not fill the host's memory.
+const MAX_LINE: usize = 16 * 1024;
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug, Default)]
+pub(crate) struct LineSplitter {
+    partial: Vec<u8>,
+}
+
+impl LineSplitter {
+    /// Takes bytes and gives out the lines that they complete, without their line ends.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut give: impl FnMut(Vec<u8>)) {
+        while !bytes.is_empty() {
+            let room = MAX_LINE - self.partial.len();
+            let window = &bytes[..bytes.len().min(room)];
+            if let Some(end) = window.iter().position(|byte| *byte == b'\n') {
+                self.partial.extend_from_slice(&bytes[..end]);
+                bytes = &bytes[end + 1..];
+                self.give_line(&mut give);
+            } else {
+                self.partial.extend_from_slice(window);
+                bytes = &bytes[window.len()..];
+                if self.partial.len() == MAX_LINE {
+                    give(std::mem::take(&mut self.partial));
+                }
+            }
+        }
+    }
+
+    /// Gives out what stands after the last line end.
+    pub(crate) fn finish(&mut self, mut give: impl FnMut(Vec<u8>)) {
+        if !self.partial.is_empty() {
+            self.give_line(&mut give);
+        }
+    }
+
+    fn give_line(&mut self, give: &mut impl FnMut(Vec<u8>)) {
+        let mut line = std::mem::take(&mut self.partial);
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        give(line);
+    }
+}
+
+/// How many of the last lines of stderr errors quote: a panic message with the start of its backtrace.
+const TAIL_LINES: usize = 20;
+
+/// How many bytes of a line errors quote.
+const TAIL_LINE_LEN: usize = 400;
+
+/// The last lines of stderr.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    lines: VecDeque<String>,
+}
+
+impl Tail {
+    pub(crate) fn push(&mut self, line: &[u8]) {
+        if self.lines.len() == TAIL_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(readable(&line[..line.len().min(TAIL_LINE_LEN)]));
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.iter().cloned().collect()
+    }
+}
+
+/// The text of a line: bytes that are not UTF-8 become `\u{fffd}`, and control characters, which could
+/// move the cursor of a terminal or forge a line, are escaped.
+pub(crate) fn readable(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for character in String::from_utf8_lossy(line).chars() {
+        if character.is_control() && character != '\t' {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        let mut splitter = LineSplitter::default();
+        for piece in pieces {
+            splitter.push(piece, |line| lines.push(line));
+        }
+        splitter.finish(|line| lines.push(line));
+        lines
+    }
+
+    #[test]
+    fn lines_are_found_however_the_bytes_arrive() {
+        let text = b"one\r\n\ntwo\nthree";
+        let whole = split(&[text]);
+        assert_eq!(whole, [&b"one"[..], b"", b"two", b"three"]);
+        for at in 0..text.len() {
+            assert_eq!(split(&[&text[..at], &text[at..]]), whole, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_comes_in_pieces() {
+        let lines = split(&[&[b'x'; MAX_LINE * 3 + 5]]);
+        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LINE, MAX_LINE, MAX_LINE, 5]);
+    }
+
+    #[test]
+    fn the_tail_keeps_the_last_lines_short_and_harmless() {
+        let mut tail = Tail::default();
+        for number in 0..TAIL_LINES + 3 {
+            tail.push(format!("line {number}").as_bytes());
+        }
+        tail.push(b"\x1b[31mred\xff");
+        tail.push(&[b'x'; 10_000]);
+        let lines = tail.lines();
+        assert_eq!(lines.len(), TAIL_LINES);
+        assert_eq!(lines[0], "line 5");
+        assert_eq!(lines[TAIL_LINES - 2], "\\u{1b}[31mred\u{fffd}");
+        assert_eq!(lines[TAIL_LINES - 1].len(), TAIL_LINE_LEN);
+    }
+}

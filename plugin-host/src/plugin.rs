@@ -1,0 +1,273 @@
+//! A running plugin.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plugin_core::__host::{Connection, Events, Greeted, Record, Remote, StreamEnd};
+use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
+
+use crate::delivery::{Delivery, Source};
+use crate::description::{Description, InstanceDescription};
+use crate::error::{ClientError, ShutdownError};
+use crate::launcher::EXIT_GRACE;
+use crate::process::Process;
+
+/// How long [`PluginProcess::ping`] waits. A plugin answers within a millisecond, whatever its methods
+/// do; one that takes five seconds is stopped or starved.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the end of a plugin waits for its last log records and lines to reach their destination. A
+/// subscriber that needs longer for at most a mebibyte is stuck.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A plugin that was started, and the right to end it.
+///
+/// Clients made from it can be cloned and sent to other threads; their calls run at the same time. When
+/// the `PluginProcess` is dropped the plugin is shut down as by [`shutdown`](Self::shutdown), and clients
+/// that are left over get errors.
+///
+/// A plugin that ends by itself, crashes, closes its connection or breaks the protocol makes every call
+/// on it fail with [`CallError::Disconnected`], which says why. The host is not affected in any other way.
+pub struct PluginProcess {
+    process: Arc<Process>,
+    connection: Arc<Connection>,
+    delivery: Arc<Delivery>,
+    description: Description,
+    name: Arc<str>,
+    settings: Settings,
+}
+
+/// What a [`Launcher`](crate::Launcher) sets for the time after the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) call_timeout: Option<Duration>,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+}
+
+impl PluginProcess {
+    pub(crate) fn connect(
+        process: Arc<Process>,
+        greeted: Greeted,
+        delivery: Arc<Delivery>,
+        source: Source,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        let description = Description::from_hello(greeted.hello.clone());
+        let events = PluginEvents { process: Arc::clone(&process), source };
+        let connection = match Connection::start(greeted, settings.stall_timeout, Box::new(events)) {
+            Ok(connection) => connection,
+            Err(error) => {
+                process.kill();
+                return Err(error);
+            }
+        };
+        let name = description.name.as_str().into();
+        Ok(Self { process, connection, delivery, description, name, settings })
+    }
+
+    /// Makes a client of the interface that `C` is for.
+    ///
+    /// A plugin that offers several named instances of it needs [`dispense`](Self::dispense).
+    ///
+    /// # Errors
+    /// When the plugin does not offer the interface, or was built with another version of a method.
+    pub fn client<C: Client>(&self) -> Result<C, ClientError> {
+        self.dispense("")
+    }
+
+    /// Makes a client of the instance called `name` of the interface that `C` is for.
+    ///
+    /// # Errors
+    /// When the plugin does not offer the instance, or was built with another version of a method.
+    pub fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
+        let instance = self.find(C::INTERFACE.name, name)?;
+        for ours in C::INTERFACE.methods {
+            let theirs = instance.methods.iter().find(|method| method.id == ours.id);
+            if let Some(theirs) = theirs.filter(|method| method.fingerprint != ours.fingerprint) {
+                return Err(ClientError::Incompatible {
+                    plugin: self.description.name.clone(),
+                    interface: instance.interface.clone(),
+                    theirs: theirs.signature.clone(),
+                    ours: ours.signature.to_owned(),
+                });
+            }
+        }
+        Ok(C::from_remote(self.remote(instance.object, &instance.interface)))
+    }
+
+    /// What the plugin says of itself: its name, its version and the interfaces that it offers.
+    #[must_use]
+    pub fn describe(&self) -> &Description {
+        &self.description
+    }
+
+    /// Asks the plugin for a sign of life, and gives the time that it took. It answers at any time,
+    /// whatever its methods do.
+    ///
+    /// # Errors
+    /// When the plugin is gone, or does not answer within 5 seconds.
+    pub fn ping(&self) -> Result<Duration, CallError> {
+        self.remote(0, "").ping(PING_TIMEOUT)
+    }
+
+    /// The process id. Once the plugin has ended the system may use it for another process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How the process of the plugin ended; `None` while it runs.
+    #[must_use]
+    pub fn exited(&self) -> Option<Arc<ProcessEnd>> {
+        self.process.end()
+    }
+
+    /// How many calls wait for their replies now, over all clients.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.connection.in_flight()
+    }
+
+    /// How many replies came after their callers had given up, and were dropped.
+    #[must_use]
+    pub fn late_replies(&self) -> u64 {
+        self.connection.late_replies()
+    }
+
+    /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
+    ///
+    /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, and some seconds more if
+    /// the system cannot kill the process. Shutting down a plugin once more changes nothing and gives the
+    /// same result.
+    ///
+    /// # Errors
+    /// When the plugin did not end in time and was killed, or ended with a failure.
+    pub fn shutdown(&self) -> Result<(), ShutdownError> {
+        let timeout = self.settings.shutdown_timeout;
+        let deadline = Instant::now() + timeout;
+        self.connection.refuse_calls(DisconnectCause::ShutDown);
+        // When it cannot be sent, the plugin has ended already or will be killed.
+        let _ = self.connection.send_shutdown(timeout, deadline);
+        let end = self.process.wait_end(deadline);
+        let in_time = end.is_some();
+        let end = end.or_else(|| self.process.kill());
+        self.connection.close(DisconnectCause::ShutDown);
+        self.delivery.wait_done(DELIVERY_TIMEOUT);
+        let plugin = self.description.name.clone();
+        match end {
+            None => Err(ShutdownError::Unkillable { plugin, id: self.id() }),
+            Some(_) if !in_time => Err(ShutdownError::TimedOut { plugin, after: timeout }),
+            Some(end) if end.status.is_some_and(|status| !status.success()) => {
+                Err(ShutdownError::Failed { plugin, end })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Kills the plugin with its children at once. Calls that wait for it fail.
+    ///
+    /// # Errors
+    /// When the system does not end the process.
+    pub fn kill(&self) -> Result<(), ShutdownError> {
+        self.connection.refuse_calls(DisconnectCause::Killed);
+        let end = self.process.kill();
+        self.connection.close(DisconnectCause::Killed);
+        self.delivery.wait_done(DELIVERY_TIMEOUT);
+        match end {
+            Some(_) => Ok(()),
+            None => Err(ShutdownError::Unkillable { plugin: self.description.name.clone(), id: self.id() }),
+        }
+    }
+
+    fn remote(&self, object: u64, interface: &str) -> Remote {
+        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
+        Remote::new(connection, object, name, interface, self.settings.call_timeout)
+    }
+
+    /// The instance of that name; the only one, if no name is given.
+    fn find(&self, interface: &str, name: &str) -> Result<&InstanceDescription, ClientError> {
+        let instances = &self.description.instances;
+        let all: Vec<_> = instances.iter().filter(|instance| instance.interface == interface).collect();
+        if let Some(instance) = all.iter().find(|instance| instance.name == name) {
+            return Ok(instance);
+        }
+        match all.as_slice() {
+            [only] if name.is_empty() => Ok(only),
+            [] => {
+                let mut offers: Vec<_> = instances.iter().map(|instance| instance.interface.clone()).collect();
+                offers.dedup();
+                let plugin = self.description.name.clone();
+                Err(ClientError::NoInterface { plugin, interface: interface.to_owned(), offers })
+            }
+            all => Err(ClientError::NoInstance {
+                plugin: self.description.name.clone(),
+                interface: interface.to_owned(),
+                instance: name.to_owned(),
+                offers: all.iter().map(|instance| instance.name.clone()).collect(),
+            }),
+        }
+    }
+}
+
+/// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
+impl Drop for PluginProcess {
+    fn drop(&mut self) {
+        if self.process.end().is_none() {
+            if let Err(error) = self.shutdown() {
+                tracing::warn!(plugin = %self.name, "{error}");
+            }
+        }
+        self.connection.close(DisconnectCause::ShutDown);
+    }
+}
+
+impl fmt::Debug for PluginProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginProcess")
+            .field("name", &self.name)
+            .field("id", &self.id())
+            .field("end", &self.exited())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the connection tells.
+struct PluginEvents {
+    process: Arc<Process>,
+    source: Source,
+}
+
+impl Events for PluginEvents {
+    fn record(&self, record: Record) {
+        self.source.record(record);
+    }
+
+    fn ended(&self, end: StreamEnd) -> DisconnectCause {
+        let ended = match end {
+            // A process that ends closes its connection first, wherever it stood.
+            StreamEnd::Closed | StreamEnd::ClosedWithinFrame | StreamEnd::Io(_) => {
+                self.process.wait_end(Instant::now() + EXIT_GRACE)
+            }
+            StreamEnd::Violation(_) => None,
+        };
+        if let Some(end) = ended {
+            return DisconnectCause::Ended(end);
+        }
+        // Its connection is of no use any more, and nothing else would end it.
+        self.process.kill();
+        match end {
+            StreamEnd::Closed => DisconnectCause::ClosedConnection(self.process.report()),
+            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
+                violation: "half a frame and then closed its connection".to_owned(),
+                end: self.process.report(),
+            },
+            StreamEnd::Violation(violation) => {
+                DisconnectCause::BrokeProtocol { violation, end: self.process.report() }
+            }
+            StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The process of a plugin. The only file that starts processes, waits for them and kills them.
+
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use plugin_core::ProcessEnd;
+
+use crate::output::{LineSplitter, StreamName, Tail};
+use crate::sys;
+
+/// How long the host waits for a process that it has killed. The system does it within a millisecond
+/// unless the process waits in the kernel for a device that does not answer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The process of a plugin, watched by a thread until it has ended.
+pub(crate) struct Process {
+    id: u32,
+    started: Instant,
+    handle: sys::ProcessHandle,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    end: Option<Arc<ProcessEnd>>,
+    stderr: Tail,
+}
+
+/// What the thread that watches a process tells.
+pub(crate) trait Observer: Send + 'static {
+    /// The process printed a line.
+    fn line(&mut self, stream: StreamName, line: Vec<u8>);
+
+    /// The process has ended. Nothing more is told.
+    fn ended(&mut self);
+}
+
+impl Process {
+    /// Starts a process and a thread that watches it.
+    pub(crate) fn start(command: &mut Command, observer: impl Observer) -> io::Result<Arc<Self>> {
+        sys::configure(command);
+        #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
+        let mut child = command.spawn()?;
+        let started = Instant::now();
+        let stdout = child.stdout.take().map(OwnedFd::from);
+        let stderr = child.stderr.take().map(OwnedFd::from);
+        let id = child.id();
+        let handle = sys::ProcessHandle::new(child)?;
+        let process =
+            Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
+        let watched = Arc::clone(&process);
+        let watcher = thread::Builder::new().name(format!("plugin watch {id}"));
+        if let Err(error) = watcher.spawn(move || watched.watch(stdout, stderr, observer)) {
+            process.handle.kill();
+            // Nobody else waits for it.
+            sys::watch(&process.handle, None, None, |_, _| {});
+            return Err(error);
+        }
+        Ok(process)
+    }
+
+    /// The process id. Once the process has ended the system may use it for another one.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn end(&self) -> Option<Arc<ProcessEnd>> {
+        self.lock().end.clone()
+    }
+
+    /// Waits until the process has ended or `deadline` has come.
+    pub(crate) fn wait_end(&self, deadline: Instant) -> Option<Arc<ProcessEnd>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(end) = &state.end {
+                return Some(Arc::clone(end));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Kills the process with its children and waits until it has ended. `None` when the system does
+    /// not end it.
+    pub(crate) fn kill(&self) -> Option<Arc<ProcessEnd>> {
+        self.handle.kill();
+        self.wait_end(Instant::now() + KILL_TIMEOUT)
+    }
+
+    /// What is known of the process now, whether or not it has ended.
+    pub(crate) fn report(&self) -> Arc<ProcessEnd> {
+        let state = self.lock();
+        let now = || Arc::new(ProcessEnd::new(None, self.started.elapsed(), state.stderr.lines()));
+        state.end.clone().unwrap_or_else(now)
+    }
+
+    fn watch(&self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>, mut observer: impl Observer) {
+        let mut splitters = [LineSplitter::default(), LineSplitter::default()];
+        let mut give = |stream: StreamName, line: Vec<u8>| {
+            if stream == StreamName::Stderr {
+                self.lock().stderr.push(&line);
+            }
+            observer.line(stream, line);
+        };
+        let status = sys::watch(&self.handle, stdout, stderr, |stream, bytes| {
+            splitters[stream as usize].push(bytes, |line| give(stream, line));
+        });
+        for stream in [StreamName::Stdout, StreamName::Stderr] {
+            splitters[stream as usize].finish(|line| give(stream, line));
+        }
+        let mut state = self.lock();
+        state.end = Some(Arc::new(ProcessEnd::new(status, self.started.elapsed(), state.stderr.lines())));
+        drop(state);
+        self.ended.notify_all();
+        observer.ended();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("id", &self.id).field("end", &self.end()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,305 @@
+//! Linux: process descriptors and process groups.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+
+use crate::output::StreamName;
+
+/// How much one read of a plugin's output takes at most: what a pipe of Linux holds.
+const READ_LEN: usize = 64 * 1024;
+
+/// How much output is still read once the process has ended. What it wrote itself fits, since a pipe
+/// holds less; a child of it that goes on writing must not keep the host busy.
+const MAX_LAST_OUTPUT: usize = 1024 * 1024;
+
+/// Puts the child into a process group of its own: Ctrl-C in the terminal goes to the host alone, and
+/// the children of the plugin can be killed with it. It keeps `posix_spawn`, which `pre_exec` would not.
+pub(crate) fn configure(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// A process that was started, until it has been waited for.
+#[derive(Debug)]
+pub(crate) struct ProcessHandle {
+    group: Option<Pid>,
+    /// Names the process even when another part of the host has waited for it and its id is used again.
+    /// `None` when that had happened before the descriptor could be had.
+    descriptor: Option<OwnedFd>,
+    /// `None` once the process has been waited for, from when on its id may be somebody else's.
+    child: Mutex<Option<Child>>,
+}
+
+impl ProcessHandle {
+    pub(crate) fn new(mut child: Child) -> io::Result<Self> {
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let descriptor = match group.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
+            Some(Ok(descriptor)) => Some(descriptor),
+            // With SIGCHLD ignored the system has waited for it already.
+            Some(Err(Errno::SRCH)) | None => None,
+            Some(Err(error)) => {
+                // It cannot be watched, so it must not run. Both fail only when it has ended.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error.into());
+            }
+        };
+        Ok(Self { group, descriptor, child: Mutex::new(Some(child)) })
+    }
+
+    /// Kills the process and its process group, unless the process has been waited for.
+    pub(crate) fn kill(&self) {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        if child.is_some() {
+            self.kill_group();
+        }
+    }
+
+    /// Call it with the lock held and the child in place: until it is waited for, its id is its own.
+    fn kill_group(&self) {
+        let Some(descriptor) = &self.descriptor else { return };
+        // Fails only when the process has ended.
+        let _ = rustix::process::pidfd_send_signal(descriptor, Signal::KILL);
+        // Another part of the host, or a system that was told to ignore SIGCHLD, may have waited for the
+        // process, and then the number of its group may belong to somebody else.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let is_ours = rustix::process::waitid(WaitId::PidFd(descriptor.as_fd()), look).is_ok();
+        if let Some(group) = self.group.filter(|_| is_ours) {
+            // Fails only when nobody is left in the group.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// Waits for the process, which has ended, and kills what it left in its group. `None` when another
+    /// part of the host has waited for it.
+    fn reap(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kill_group();
+        child.take()?.wait().ok()
+    }
+}
+
+/// Reads what the process prints, and gives its exit status once it has ended.
+pub(crate) fn watch(
+    process: &ProcessHandle,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    mut give: impl FnMut(StreamName, &[u8]),
+) -> Option<ExitStatus> {
+    let mut buffer = vec![0; READ_LEN];
+    let mut streams: Vec<(StreamName, File)> = Vec::new();
+    for (name, pipe) in [(StreamName::Stdout, stdout), (StreamName::Stderr, stderr)] {
+        let Some(pipe) = pipe else { continue };
+        // A pipe that cannot be made non-blocking is closed: the host must not wait on it.
+        if rustix::io::ioctl_fionbio(&pipe, true).is_ok() {
+            streams.push((name, File::from(pipe)));
+        }
+    }
+    let Some(descriptor) = &process.descriptor else { return process.reap() };
+    loop {
+        let ended = wait(descriptor.as_fd(), &streams);
+        streams.retain_mut(|(name, pipe)| read_some(*name, pipe, &mut buffer, &mut give));
+        if ended {
+            break;
+        }
+    }
+    let mut read = 0;
+    while read < MAX_LAST_OUTPUT && !streams.is_empty() {
+        let before = read;
+        streams.retain_mut(|(name, pipe)| {
+            read_some(*name, pipe, &mut buffer, &mut |name, bytes| {
+                read += bytes.len();
+                give(name, bytes);
+            })
+        });
+        if read == before {
+            break;
+        }
+    }
+    process.reap()
+}
+
+/// Waits until the process has ended or one of the pipes has something; whether it has ended.
+fn wait(descriptor: BorrowedFd<'_>, streams: &[(StreamName, File)]) -> bool {
+    let mut fds = vec![PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+    fds.extend(streams.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)));
+    match poll(&mut fds, None) {
+        Ok(_) => !fds[0].revents().is_empty(),
+        Err(Errno::INTR | Errno::AGAIN | Errno::NOMEM) => false,
+        // The descriptors are ours and open, so nothing else can be wrong with them.
+        Err(_) => true,
+    }
+}
+
+/// Reads what a pipe holds, up to a buffer's length; whether more may come.
+fn read_some(
+    name: StreamName,
+    pipe: &mut File,
+    buffer: &mut [u8],
+    give: &mut impl FnMut(StreamName, &[u8]),
+) -> bool {
+    match pipe.read(buffer) {
+        Ok(0) => false,
+        Ok(count) => {
+            give(name, &buffer[..count]);
+            true
+        }
+        Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+    }
+}
+
+/// What a file is that could not be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ProgramKind {
+    Missing,
+    NotAFile,
+    NotExecutable,
+    /// Described in words.
+    Foreign(String),
+    /// It names an interpreter or loader that does not exist.
+    NeedsInterpreter(PathBuf),
+    /// Nothing is wrong with it as far as can be seen.
+    Unremarkable,
+}
+
+/// Finds out why a file could not be started.
+pub(crate) fn identify(path: &Path) -> ProgramKind {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return ProgramKind::NotExecutable,
+        Err(_) => return ProgramKind::Missing,
+    };
+    if !metadata.is_file() {
+        return ProgramKind::NotAFile;
+    }
+    // Root, too, executes only what has the bit set for somebody.
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return ProgramKind::NotExecutable;
+    }
+    let mut start = Vec::new();
+    // The first page of a file has its headers.
+    if File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start)).is_err() {
+        return ProgramKind::Unremarkable;
+    }
+    identify_bytes(&start)
+}
+
+fn identify_bytes(start: &[u8]) -> ProgramKind {
+    match start {
+        [] => ProgramKind::Foreign("an empty file".into()),
+        [b'#', b'!', line @ ..] => {
+            let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let interpreter = line.trim_ascii().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+            missing(interpreter)
+        }
+        [0x7f, b'E', b'L', b'F', rest @ ..] => identify_elf(rest, start),
+        [b'M', b'Z', ..] => ProgramKind::Foreign("a program for Windows".into()),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => {
+            ProgramKind::Foreign("a program for macOS or Java".into())
+        }
+        _ if start.iter().all(|byte| byte.is_ascii() && *byte != 0) => {
+            ProgramKind::Foreign("a text without `#!` in its first line".into())
+        }
+        _ => ProgramKind::Foreign("a file of no known format".into()),
+    }
+}
+
+fn missing(interpreter: &[u8]) -> ProgramKind {
+    let path = Path::new(std::ffi::OsStr::from_bytes(interpreter));
+    if interpreter.is_empty() || !path.exists() {
+        ProgramKind::NeedsInterpreter(path.to_path_buf())
+    } else {
+        ProgramKind::Unremarkable
+    }
+}
+
+/// The instruction sets that a Rust program is likely built for, by their number in an ELF header.
+const MACHINES: &[(u16, &str)] =
+    &[(3, "x86"), (8, "mips"), (21, "powerpc64"), (22, "s390x"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv64"), (258, "loongarch64")];
+
+fn identify_elf(ident: &[u8], start: &[u8]) -> ProgramKind {
+    let (Some(&[class, order]), Some(machine)) = (ident.first_chunk::<2>(), start.get(18..20)) else {
+        return ProgramKind::Foreign("the beginning of a program that was cut off".into());
+    };
+    let machine = [machine[0], machine[1]];
+    let machine = if order == 2 { u16::from_be_bytes(machine) } else { u16::from_le_bytes(machine) };
+    let name = MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name);
+    if name != Some(std::env::consts::ARCH) {
+        let name = name.map_or_else(|| format!("machine number {machine}"), str::to_owned);
+        return ProgramKind::Foreign(format!("a program for {name} while this is {}", std::env::consts::ARCH));
+    }
+    if class == 2 { elf64_loader(start).map_or(ProgramKind::Unremarkable, missing) } else { ProgramKind::Unremarkable }
+}
+
+/// The loader that a 64-bit little-endian program names, if it stands in `start`.
+fn elf64_loader(start: &[u8]) -> Option<&[u8]> {
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, len: usize| -> Option<usize> {
+        let mut bytes = [0; 8];
+        bytes[..len].copy_from_slice(start.get(at..at.checked_add(len)?)?);
+        usize::try_from(u64::from_le_bytes(bytes)).ok()
+    };
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for index in 0..count {
+        let header = table.checked_add(index.checked_mul(size)?)?;
+        if number(header, 4)? == PT_INTERP as usize {
+            let (offset, len) = (number(header.checked_add(8)?, 8)?, number(header.checked_add(32)?, 8)?);
+            let text = start.get(offset..offset.checked_add(len)?)?;
+            return text.split(|byte| *byte == 0).next();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_other_machines_are_told_apart() {
+        let mut elf = fs::read(std::env::current_exe().unwrap()).unwrap();
+        elf.truncate(4096);
+        assert_eq!(identify_bytes(&elf), ProgramKind::Unremarkable);
+        elf[18] = 183;
+        let ProgramKind::Foreign(text) = identify_bytes(&elf) else { panic!() };
+        assert!(text.contains("aarch64"), "{text}");
+        for length in 0..64 {
+            let ProgramKind::Unremarkable = identify_bytes(&elf[..length]) else { continue };
+            panic!("{length} bytes of a program are not one");
+        }
+    }
+
+    #[test]
+    fn a_missing_loader_is_named() {
+        let mut elf = fs::read(std::env::current_exe().unwrap()).unwrap();
+        elf.truncate(4096);
+        let loader = elf64_loader(&elf).unwrap().to_vec();
+        let at = elf.windows(loader.len()).position(|window| window == loader).unwrap();
+        elf[at + 1] = b'!';
+        let ProgramKind::NeedsInterpreter(path) = identify_bytes(&elf) else { panic!() };
+        assert!(path.to_str().unwrap().starts_with("/!"), "{}", path.display());
+    }
+
+    #[test]
+    fn garbage_in_a_program_header_is_no_panic() {
+        let mut elf = fs::read(std::env::current_exe().unwrap()).unwrap();
+        elf.truncate(4096);
+        for at in 4..512 {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = elf.clone();
+                bytes[at] = value;
+                let _ = identify_bytes(&bytes);
+            }
+        }
+    }
+}
