@@ -7,6 +7,7 @@ mod error;
 mod incoming;
 mod interface;
 mod plugin;
+mod proto;
 mod remote;
 mod shape;
 
