@@ -4,5 +4,6 @@
 pub use crate::incoming::{Incoming, Refusal, Reply};
 pub use crate::interface::{Client, Interface, Method, Service, method_id};
 pub use crate::plugin::{Plugin, Registry};
+pub use crate::proto::codec;
 pub use crate::remote::{OutgoingCall, Remote};
 pub use crate::shape::{DeserializeAs, Same, SerializeAs};

@@ -1,0 +1,288 @@
+//! Values to bytes and back: the one file that names bincode.
+//!
+//! bincode by itself survives no hostile bytes: nine of them hang or abort it, a megabyte takes a
+//! gigabyte. Whatever a peer sent is therefore read from a complete slice, through the [`guard`], under
+//! a [`Budget`], and every byte must be used.
+//!
+//! [`guard`]: super::guard
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use bincode::config::{Configuration, Fixint, LittleEndian, NoLimit};
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError as BincodeDecodeError, EncodeError as BincodeEncodeError};
+use bincode::serde::EncodeError as BincodeSerdeError;
+use serde::de::Deserialize;
+use serde::ser::{Serialize, Serializer};
+
+use super::guard::{Limit, Meter};
+use crate::shape::{DeserializeAs, Same, SerializeAs};
+
+pub use super::guard::Budget;
+
+/// Integers of fixed width, little-endian: bincode 1.3 and wincode read and write the same bytes.
+const CONFIG: Configuration<LittleEndian, Fixint, NoLimit> = bincode::config::legacy();
+
+/// The most bytes of a reason that an error keeps.
+///
+/// Two lines of a terminal ten times over; a peer can put as much of its own text into an error as its
+/// message holds.
+const MAX_REASON: usize = 1600;
+
+/// Appends `value` in serde's own shape to `out`, see [`encode_as`].
+///
+/// # Errors
+/// See [`EncodeError`].
+pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>, limit: usize) -> Result<(), EncodeError> {
+    encode_as::<Same, T>(value, out, limit)
+}
+
+/// Appends `value` in the shape `S` to `out`, which may grow to `limit` bytes in all.
+///
+/// # Errors
+/// See [`EncodeError`]; `out` is then as it was before.
+pub fn encode_as<S, T>(value: &T, out: &mut Vec<u8>, limit: usize) -> Result<(), EncodeError>
+where
+    S: SerializeAs<T>,
+    T: ?Sized,
+{
+    let start = out.len();
+    let mut writer = CountingWriter { size: start as u64, limit, out };
+    let written = bincode::serde::encode_into_writer(Shaped::<S, T>(value, PhantomData), &mut writer, CONFIG);
+    let size = writer.size;
+    let error = match written {
+        Err(error) => EncodeError::Serde { reason: encode_reason(error) },
+        Ok(()) if size > limit as u64 => EncodeError::TooLarge { size, limit },
+        Ok(()) => return Ok(()),
+    };
+    out.truncate(start);
+    Err(error)
+}
+
+/// Decodes the whole of `bytes` as one `T`, see [`Decoder`].
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], budget: Budget) -> Result<T, DecodeError> {
+    let mut decoder = Decoder::new(bytes, budget);
+    let value = decoder.next_as::<Same, T>()?;
+    decoder.finish()?;
+    Ok(value)
+}
+
+/// Decodes several values in turn from one complete slice, all of them under one [`Budget`].
+///
+/// After an error every further call returns the same error.
+#[derive(Debug)]
+pub struct Decoder<'de> {
+    rest: &'de [u8],
+    budget: Budget,
+    meter: Meter,
+    failed: Option<DecodeError>,
+}
+
+impl<'de> Decoder<'de> {
+    /// Starts at the first of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'de [u8], budget: Budget) -> Self {
+        Self { rest: bytes, budget, meter: Meter::new(budget), failed: None }
+    }
+
+    /// Decodes the next value, which has the shape `S`.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn next_as<S, T>(&mut self) -> Result<T, DecodeError>
+    where
+        S: DeserializeAs<'de, T>,
+    {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let decoded = bincode::serde::seed_decode_from_slice(self.meter.seed::<S, T>(), self.rest, CONFIG);
+        // A type that carries on after an error of one of its parts does not get around a limit.
+        let error = match (self.meter.exceeded(), decoded) {
+            (None, Ok((value, used))) => {
+                // bincode computes `used` as the length of this slice minus what is left of it.
+                self.rest = &self.rest[used..];
+                return Ok(value);
+            }
+            (None, Err(error)) => decode_error(error),
+            (Some(Limit::Depth), _) => DecodeError::Depth { limit: self.budget.depth },
+            (Some(Limit::Memory), _) => DecodeError::Budget { limit: self.budget.memory },
+        };
+        Err(self.failed.insert(error).clone())
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    /// [`DecodeError::TrailingBytes`] when bytes are left over, or the error of a value before.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None if self.rest.is_empty() => Ok(()),
+            None => Err(DecodeError::TrailingBytes { count: self.rest.len() }),
+        }
+    }
+}
+
+/// A value was not encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The message would be larger than allowed: send less at a time, or raise the limit on both sides.
+    TooLarge {
+        /// The bytes that the message would have had.
+        size: u64,
+        /// The most bytes that a message may have.
+        limit: usize,
+    },
+    /// The value refused to be serialized, or needs what this encoding does not have.
+    Serde {
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { size, limit } => {
+                write!(f, "the message has {size} bytes and the limit is {limit}")
+            }
+            Self::Serde { reason } => write!(f, "the value cannot be encoded: {reason}"),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+/// Bytes were not decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end within a value.
+    UnexpectedEnd {
+        /// How many more bytes the part of the value that was being read needs.
+        missing: usize,
+    },
+    /// The bytes go on after the last value.
+    TrailingBytes {
+        /// How many bytes are left over.
+        count: usize,
+    },
+    /// The value is nested more deeply than [`Budget::depth`] allows.
+    Depth {
+        /// The deepest nesting allowed.
+        limit: u32,
+    },
+    /// The value would take more memory than [`Budget::memory`] allows.
+    Budget {
+        /// The most bytes of memory allowed.
+        limit: usize,
+    },
+    /// The bytes are not a value of the type.
+    Invalid {
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedEnd { missing } => {
+                write!(f, "the bytes end within a value, of which at least {missing} more are needed")
+            }
+            Self::TrailingBytes { count } => write!(f, "{count} bytes are left over after the last value"),
+            Self::Depth { limit } => write!(f, "the value is nested more than {limit} levels deep"),
+            Self::Budget { limit } => write!(f, "the value needs more than {limit} bytes of memory"),
+            Self::Invalid { reason } => f.write_str(reason),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// A value that serializes itself in the shape `S`.
+struct Shaped<'a, S, T: ?Sized>(&'a T, PhantomData<S>);
+
+impl<S: SerializeAs<T>, T: ?Sized> Serialize for Shaped<'_, S, T> {
+    #[inline]
+    fn serialize<R: Serializer>(&self, serializer: R) -> Result<R::Ok, R::Error> {
+        S::serialize_as(self.0, serializer)
+    }
+}
+
+/// Stores what fits and counts everything, so that the error can say how large the message would be.
+struct CountingWriter<'a> {
+    out: &'a mut Vec<u8>,
+    size: u64,
+    limit: usize,
+}
+
+impl Writer for CountingWriter<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BincodeEncodeError> {
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        if self.size <= self.limit as u64 {
+            self.out.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn encode_reason(error: BincodeEncodeError) -> String {
+    shorten(match error {
+        BincodeEncodeError::OtherString(reason) => reason,
+        BincodeEncodeError::Other(reason) => reason.to_owned(),
+        BincodeEncodeError::Serde(BincodeSerdeError::SequenceMustHaveLength) => {
+            "a sequence or map does not know its length beforehand, as with `#[serde(flatten)]`; \
+             collect it first, or write the fields out"
+                .to_owned()
+        }
+        other => format!("{other:?}"),
+    })
+}
+
+#[cold]
+fn decode_error(error: BincodeDecodeError) -> DecodeError {
+    let reason = match error {
+        BincodeDecodeError::UnexpectedEnd { additional } => {
+            return DecodeError::UnexpectedEnd { missing: additional };
+        }
+        BincodeDecodeError::OtherString(reason) => reason,
+        BincodeDecodeError::Other(reason) => reason.to_owned(),
+        BincodeDecodeError::Utf8 { inner } => format!("a string is not UTF-8: {inner}"),
+        BincodeDecodeError::InvalidCharEncoding(bytes) => {
+            format!("a character is not UTF-8: it starts with the bytes {bytes:02x?}")
+        }
+        BincodeDecodeError::InvalidBooleanValue(byte) => format!("a bool is {byte} instead of 0 or 1"),
+        // Only the tag of an option is read this way; serde reads the tags of enums.
+        BincodeDecodeError::UnexpectedVariant { found, .. } => {
+            format!("an option has the tag {found} instead of 0 or 1")
+        }
+        BincodeDecodeError::OutsideUsizeRange(length) => {
+            format!("the length {length} is more than this machine can address")
+        }
+        other => format!("{other:?}"),
+    };
+    DecodeError::Invalid { reason: shorten(reason) }
+}
+
+fn shorten(mut reason: String) -> String {
+    if reason.len() > MAX_REASON {
+        let end = (0..=MAX_REASON).rev().find(|&end| reason.is_char_boundary(end));
+        reason.truncate(end.unwrap_or(0));
+        reason.push('…');
+        reason.shrink_to_fit();
+    }
+    reason
+}
+
+#[cfg(test)]
+#[path = "codec_tests/mod.rs"]
+mod tests;
