@@ -7,6 +7,7 @@ mod error;
 mod incoming;
 mod interface;
 mod plugin;
+pub mod record;
 mod remote;
 mod shape;
 
