@@ -4,6 +4,9 @@
 extern crate self as plugin_core;
 
 mod error;
+// Public for the tests that set the process's logger, which need a process of their own.
+#[doc(hidden)]
+pub mod forward;
 mod incoming;
 mod interface;
 mod plugin;
@@ -16,6 +19,10 @@ mod shape;
 pub mod __private;
 
 pub use error::CallError;
+#[cfg(feature = "tracing")]
+pub use forward::log_layer;
+#[cfg(feature = "log")]
+pub use forward::logger;
 pub use interface::{Client, Interface, Method, Service, method_id};
 pub use plugin::{Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};
