@@ -39,6 +39,8 @@ fn capture() -> Arc<Capture<impl Fn(&Record) -> Result<(), Rejected> + Send + Sy
 }
 
 fn forwarder() -> &'static Forwarder {
+    #[cfg(feature = "tracing")]
+    tracing_crate::keep_subscribers();
     Box::leak(Box::new(Forwarder::new()))
 }
 
@@ -302,14 +304,25 @@ mod log_crate {
 #[cfg(feature = "tracing")]
 mod tracing_crate {
     use std::fmt;
+    use std::sync::LazyLock;
 
     use tracing::field::Empty;
     use tracing::subscriber::with_default;
+    use tracing_core::dispatcher::Dispatch;
+    use tracing_core::subscriber::NoSubscriber;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::super::layer::layer_of;
     use super::*;
     use crate::record::Span;
+
+    /// While it knows of a single subscriber, `tracing` asks that of the thread which happens to rebuild
+    /// the cache, and then the tests of other threads miss events. So there are always two more.
+    pub(super) fn keep_subscribers() {
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+        LazyLock::force(&OTHERS);
+    }
 
     fn subscriber(forwarder: &'static Forwarder) -> impl tracing_core::Subscriber + Send + Sync {
         tracing_subscriber::registry().with(layer_of(forwarder))
