@@ -132,8 +132,8 @@ impl Forwarder {
             // Another thread has just reported them.
             return;
         }
-        let message = format_args!("{count} log records dropped");
-        let mut record = Record::new(Level::Warn, module_path!(), message);
+        let mut record =
+            Record::new(Level::Warn, module_path!(), format_args!("{count} log records dropped"));
         record.push(Field::new("dropped", Value::U64(count)));
         if sink.send(record).is_err() {
             self.count_dropped(count);
