@@ -41,13 +41,18 @@
 extern crate self as plugin_core;
 
 mod error;
+// Public for the tests that set the process's logger, which need a process of their own.
+#[doc(hidden)]
+pub mod forward;
 mod incoming;
 mod interface;
 mod io;
 mod panic;
 mod plugin;
 mod proto;
-mod record;
+// Public for the same reason.
+#[doc(hidden)]
+pub mod record;
 mod remote;
 mod serve;
 mod shape;
@@ -64,6 +69,10 @@ pub use error::{
     CallError, CallTarget, Decoding, Delivery, DisconnectCause, Disconnected, Encoding, Failed, NoThread,
     Panicked, ProcessEnd, TimedOut, TooLarge, Unsupported,
 };
+#[cfg(feature = "tracing")]
+pub use forward::log_layer;
+#[cfg(feature = "log")]
+pub use forward::logger;
 pub use interface::{Client, Interface, Method, Service, method_id};
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};

@@ -29,6 +29,7 @@ mod description;
 mod diagnose;
 mod environment;
 mod error;
+mod events;
 mod launcher;
 mod output;
 mod plugin;
