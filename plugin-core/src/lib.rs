@@ -3,6 +3,7 @@
 // Generated code names this crate `::plugin_core`, also in this crate's own tests.
 extern crate self as plugin_core;
 
+mod check;
 mod error;
 mod incoming;
 mod interface;
