@@ -40,6 +40,7 @@
 // Generated code names this crate `::plugin_core`, also in this crate's own tests and examples.
 extern crate self as plugin_core;
 
+mod check;
 mod error;
 // Public for the tests that set the process's logger, which need a process of their own.
 #[doc(hidden)]

@@ -6,18 +6,34 @@
 //! changes the bytes of a type that serde alone would have written: `Bytes` writes what a sequence of
 //! `u8` writes.
 
-use core::marker::PhantomData;
+mod bytes;
+mod nested;
+mod path;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeSeq, SerializeTuple, Serializer};
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
+
+pub use bytes::Bytes;
+pub use nested::{Boxed, Map, Opt, Seq};
+pub use path::PathBytes;
 
 /// Writes a `T` in this shape.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is not the type of the standard library that its name says",
+    label = "`Vec`, `Path` and other names of the standard library mean its types in an interface",
+    note = "rename it, or write its path, such as `crate::{T}`"
+)]
 pub trait SerializeAs<T: ?Sized> {
     /// Serializes `value`, with the errors of `serializer`.
     fn serialize_as<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error>;
 }
 
 /// Reads a `T` in this shape.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is not the type of the standard library that its name says",
+    label = "`Vec`, `Path` and other names of the standard library mean its types in an interface",
+    note = "rename it, or write its path, such as `crate::{T}`"
+)]
 pub trait DeserializeAs<'de, T>: Sized {
     /// Deserializes a value, with the errors of `deserializer`.
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>;
@@ -38,3 +54,6 @@ impl<'de, T: Deserialize<'de>> DeserializeAs<'de, T> for Same {
         T::deserialize(deserializer)
     }
 }
+
+#[cfg(test)]
+mod tests;

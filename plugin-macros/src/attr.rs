@@ -1,0 +1,113 @@
+//! The arguments of the attributes.
+
+use syn::meta::ParseNestedMeta;
+use syn::parse::Parser;
+use syn::{Attribute, Expr, LitStr, Path};
+
+use crate::errors::{self, Errors};
+use crate::names;
+
+/// Reads `name = "…"` from the arguments of `#[plugin_interface]`.
+pub(crate) fn interface_name(args: proc_macro2::TokenStream, errors: &mut Errors) -> Option<String> {
+    let mut name = Once::default();
+    let parser = syn::meta::parser(|meta| wire_name(&meta, errors::INTERFACE_ARGUMENT, &mut name));
+    let parsed = parser.parse2(args);
+    finish(parsed, name, errors)
+}
+
+/// Takes `#[plugin(name = "…")]` out of the attributes of a method.
+pub(crate) fn take_method_name(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<String> {
+    let mut name = Once::default();
+    let mut parsed = Ok(());
+    for attr in take(attrs) {
+        let this = attr.parse_nested_meta(|meta| wire_name(&meta, errors::METHOD_ARGUMENT, &mut name));
+        parsed = parsed.and(this);
+    }
+    finish(parsed, name, errors)
+}
+
+/// Takes the helper attributes out.
+pub(crate) fn take(attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
+    attrs.extract_if(.., |attr| attr.path().is_ident("plugin")).collect()
+}
+
+/// What `#[plugin(…)]` says on a type that derives `Plugin`.
+#[derive(Default)]
+pub(crate) struct PluginArgs {
+    pub(crate) interfaces: Vec<Path>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) version: Option<LitStr>,
+    pub(crate) handshake: Option<Expr>,
+}
+
+/// Reads the attributes of a type that derives `Plugin`.
+pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArgs {
+    let mut args = PluginArgs::default();
+    let (mut name, mut version, mut handshake) = (Once::default(), Once::default(), Once::default());
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("plugin")) {
+        let parsed = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("interfaces") {
+                let before = args.interfaces.len();
+                meta.parse_nested_meta(|interface| {
+                    args.interfaces.push(interface.path);
+                    Ok(())
+                })
+                .map_err(|error| syn::Error::new(error.span(), errors::INTERFACE_PATH))?;
+                if args.interfaces.len() == before {
+                    return Err(syn::Error::new_spanned(&meta.path, errors::EMPTY_INTERFACES));
+                }
+                Ok(())
+            } else if meta.path.is_ident("name") {
+                name.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("version") {
+                version.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("handshake") {
+                handshake.set(&meta.path, meta.value()?.parse()?)
+            } else {
+                Err(syn::Error::new_spanned(&meta.path, errors::DERIVE_ARGUMENT))
+            }
+        });
+        if let Err(error) = parsed {
+            errors.push(error);
+        }
+    }
+    PluginArgs { name: name.0, version: version.0, handshake: handshake.0, ..args }
+}
+
+/// A value that may be given once.
+struct Once<T>(Option<T>);
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Once<T> {
+    fn set(&mut self, key: &Path, value: T) -> syn::Result<()> {
+        match self.0.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(syn::Error::new_spanned(key, errors::GIVEN_TWICE)),
+        }
+    }
+}
+
+fn wire_name(meta: &ParseNestedMeta<'_>, unknown: &str, name: &mut Once<LitStr>) -> syn::Result<()> {
+    if meta.path.is_ident("name") {
+        name.set(&meta.path, meta.value()?.parse()?)
+    } else {
+        Err(syn::Error::new_spanned(&meta.path, unknown))
+    }
+}
+
+fn finish(parsed: syn::Result<()>, name: Once<LitStr>, errors: &mut Errors) -> Option<String> {
+    if let Err(error) = parsed {
+        errors.push(error);
+    }
+    let literal = name.0?;
+    let name = literal.value();
+    if !names::is_wire_name(&name) {
+        errors.at(&literal, errors::wire_name(&name));
+    }
+    Some(name)
+}

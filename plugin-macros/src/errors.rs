@@ -1,0 +1,160 @@
+//! Everything these macros can complain about.
+//!
+//! Mistakes are collected, so that an author sees all of them at once, each at the tokens that are wrong.
+//! Every text says what to write instead, and has a file in `tests/ui`.
+
+use std::fmt::Display;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+/// The mistakes found so far.
+#[derive(Default)]
+pub(crate) struct Errors(Option<syn::Error>);
+
+impl Errors {
+    /// Adds a mistake at `tokens`.
+    pub(crate) fn at(&mut self, tokens: impl ToTokens, text: impl Display) {
+        self.push(syn::Error::new_spanned(tokens, text));
+    }
+
+    /// Adds a mistake that syn found.
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(all) => all.combine(error),
+            none => *none = Some(error),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The `compile_error!` of each mistake, if there is any.
+    pub(crate) fn into_tokens(self) -> Option<TokenStream> {
+        self.0.map(|all| all.into_compile_error())
+    }
+}
+
+pub(crate) const NOT_A_TRAIT: &str = "an interface is a trait: write `#[plugin_interface]` on a `trait`";
+pub(crate) const TRAIT_GENERICS: &str =
+    "an interface cannot be generic: write one trait for each type that is needed";
+pub(crate) const WHERE_CLAUSE: &str =
+    "an interface cannot have a `where` clause: name the types that travel and remove it";
+pub(crate) const SUPERTRAIT: &str = "an interface can have the supertraits `Send`, `Sync` and `'static` only: its client would have to implement \
+     this one; move the methods that must travel into the interface";
+pub(crate) const UNSAFE_TRAIT: &str = "an interface cannot be `unsafe`: a plugin cannot keep promises to the compiler; \
+                                       remove `unsafe`";
+pub(crate) const AUTO_TRAIT: &str = "an interface cannot be an `auto` trait: remove `auto`";
+
+pub(crate) const ASSOCIATED_TYPE: &str =
+    "an interface cannot have associated types: name the type in the methods instead";
+pub(crate) const ASSOCIATED_CONST: &str =
+    "an interface cannot have constants: write a method that returns the value";
+pub(crate) const MACRO_ITEM: &str = "an interface cannot contain macro calls, because `#[plugin_interface]` runs before \
+                                     they do: write the methods out";
+pub(crate) const UNKNOWN_ITEM: &str = "an interface contains methods only: remove this";
+
+pub(crate) const NO_RECEIVER: &str =
+    "a method of an interface takes `&self`: a plugin is called on a value that it serves; add `&self`";
+pub(crate) const MUT_SELF: &str = "a method of an interface takes `&self`, because calls arrive at the same time: write \
+                                   `&self` and keep what changes in a `Mutex` or an atomic";
+pub(crate) const OWNED_SELF: &str =
+    "a method of an interface takes `&self`, because the plugin keeps the value: write `&self`";
+pub(crate) const METHOD_GENERICS: &str =
+    "a method of an interface cannot be generic: write the type that travels";
+pub(crate) const METHOD_LIFETIMES: &str =
+    "a method of an interface cannot have lifetime parameters: write `&str` without a named lifetime";
+pub(crate) const ASYNC_METHOD: &str =
+    "asynchronous methods are not supported yet: write `fn` without `async`";
+pub(crate) const UNSAFE_METHOD: &str =
+    "a method of an interface cannot be `unsafe`: its client only sends a message; remove `unsafe`";
+pub(crate) const EXTERN_METHOD: &str =
+    "a method of an interface has no ABI, it travels as a message: remove `extern`";
+pub(crate) const CONST_METHOD: &str =
+    "a method of an interface cannot be `const`: it runs in another process; remove `const`";
+pub(crate) const VARIADIC: &str =
+    "a method of an interface has a fixed list of arguments: pass a `Vec` instead";
+pub(crate) const DEFAULT_KEYWORD: &str = "a method of an interface cannot be `default`: remove the word";
+
+pub(crate) const ARGUMENT_PATTERN: &str =
+    "an argument of an interface is a plain name: write `name: Type` and take it apart in the implementation";
+pub(crate) const ARGUMENT_ATTRIBUTE: &str =
+    "attributes on arguments are not supported: put a `#[cfg]` on the whole method, and docs above it";
+
+pub(crate) const MUT_REFERENCE: &str =
+    "a plugin cannot change a value of its caller: take `&T` or `T`, and return the new value";
+pub(crate) const TRAIT_OBJECT: &str = "callbacks and objects are not supported yet: pass data instead";
+pub(crate) const IMPL_TRAIT: &str = "an interface names its types: write the type itself instead of `impl …`, and pass data instead of callbacks";
+pub(crate) const FN_POINTER: &str = "a function pointer means nothing in another process: pass data instead, such as an enum that says what to do";
+pub(crate) const RAW_POINTER: &str =
+    "a pointer means nothing in another process: take `&T` or `T`, which are copied";
+pub(crate) const NEVER: &str = "a call that never returns cannot be answered: return `()` or a `Result`";
+pub(crate) const INFERRED: &str = "an interface names its types: write the type instead of `_`";
+pub(crate) const MACRO_TYPE: &str = "an interface names its types: write the type instead of a macro call";
+pub(crate) const UNKNOWN_TYPE: &str =
+    "this type is not supported in an interface: write a path, a tuple or a reference";
+pub(crate) const SELF_TYPE: &str =
+    "`Self` is a different type in the plugin and in its client: name the type that travels";
+pub(crate) const NAMED_LIFETIME: &str =
+    "an argument lives for the call only: write `&str` without a named lifetime, or `'_`";
+pub(crate) const BORROWED_ARGUMENT_PART: &str = "inside of another type only `&str` and `&[u8]` can be borrowed, and an `Option<&T>` or `&[&str]` as a whole: \
+     write the owned type";
+pub(crate) const DOUBLE_REFERENCE: &str = "one `&` is enough: write `&T`";
+pub(crate) const RESULT_PARAMETERS: &str =
+    "a `Result` of an interface has one or two parameters: write `Result<T>` or `Result<T, E>`";
+
+/// A return type with a reference in it; `owned` is what to write.
+pub(crate) fn borrowed_return(owned: &str) -> String {
+    format!("a value from a plugin cannot be borrowed, it was made in another process: return `{owned}`")
+}
+
+/// Two methods that the wire could not tell apart.
+pub(crate) fn same_wire_name(name: &str, other: &str) -> String {
+    if name == other {
+        format!("two methods are called `{name}` on the wire: give one another `#[plugin(name = \"…\")]`")
+    } else {
+        format!(
+            "the names `{name}` and `{other}` have the same number on the wire: give one another \
+             `#[plugin(name = \"…\")]`"
+        )
+    }
+}
+
+/// A name that other programs could not rely on.
+pub(crate) fn wire_name(name: &str) -> String {
+    let reason = if name.is_empty() {
+        "is empty".to_owned()
+    } else if name.len() > crate::names::MAX_WIRE_NAME {
+        format!("has {} bytes", name.len())
+    } else {
+        "has other characters".to_owned()
+    };
+    format!(
+        "a wire name is 1 to {} ASCII letters, digits, `_`, `-` and `.`, and this one {reason}: \
+         write `name = \"…\"` with such a name",
+        crate::names::MAX_WIRE_NAME
+    )
+}
+
+pub(crate) const INTERFACE_ARGUMENT: &str =
+    "unknown argument: `#[plugin_interface]` knows `name = \"…\"` only";
+pub(crate) const METHOD_ARGUMENT: &str = "unknown argument: a method knows `#[plugin(name = \"…\")]` only";
+pub(crate) const TRAIT_PLUGIN_ATTRIBUTE: &str =
+    "`#[plugin(…)]` belongs on methods: write `#[plugin_interface(name = \"…\")]` on the trait";
+pub(crate) const DERIVE_ARGUMENT: &str = "unknown argument: `#[plugin(…)]` on a type knows `interfaces(…)`, `name = \"…\"`, \
+                                          `version = \"…\"` and `handshake = …`";
+pub(crate) const GIVEN_TWICE: &str = "this is given twice: remove one";
+pub(crate) const NO_INTERFACES: &str =
+    "the interfaces of this plugin are not named: add `#[plugin(interfaces(Greeter))]` with its traits";
+pub(crate) const EMPTY_INTERFACES: &str =
+    "no interface is named: write `interfaces(Greeter)` with the traits of the plugin";
+pub(crate) const SAME_INTERFACE: &str = "this interface is named twice: remove one, or add named instances to a `Registry` \
+                                         in an `impl Plugin` of your own";
+pub(crate) const INTERFACE_PATH: &str =
+    "an interface is named by its path: write `interfaces(Greeter, store::Kv)` without parameters";
+
+/// The first tokens of an item, so that the whole body is not underlined.
+pub(crate) fn head(item: &impl ToTokens) -> TokenStream {
+    item.to_token_stream().into_iter().take(1).collect()
+}

@@ -1,0 +1,67 @@
+//! What stands in for a refused interface, so that its uses are no further errors.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::model::Interface;
+use crate::names;
+
+/// The trait, and a client and a server that exist but do nothing: the program does not compile anyway.
+pub(crate) fn fallback(interface: &Interface) -> TokenStream {
+    let Interface { item, client, server, wire_name, .. } = interface;
+    let vis = &item.vis;
+    let t = names::unused("T", item);
+    quote! {
+        #item
+
+        #[doc = ""]
+        #[allow(dead_code)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #client;
+
+        impl ::plugin_core::__private::Client for #client {
+            const INTERFACE: ::plugin_core::__private::Interface =
+                ::plugin_core::__private::Interface::new(#wire_name, &[]);
+
+            fn from_remote(_: ::plugin_core::__private::Remote) -> Self {
+                Self
+            }
+        }
+
+        #[doc = ""]
+        #[allow(dead_code)]
+        #[derive(::core::fmt::Debug)]
+        #vis struct #server<#t: ?::core::marker::Sized>(::core::marker::PhantomData<::std::sync::Arc<#t>>);
+
+        #[allow(dead_code)]
+        impl<#t: ?::core::marker::Sized> #server<#t> {
+            #[doc = ""]
+            #[must_use]
+            #vis fn new(_: impl ::core::convert::Into<::std::sync::Arc<#t>>) -> Self {
+                Self(::core::marker::PhantomData)
+            }
+
+            #[doc = ""]
+            #[must_use]
+            #vis fn shared(_: ::std::sync::Arc<#t>) -> Self {
+                Self(::core::marker::PhantomData)
+            }
+        }
+
+        impl<#t: ?::core::marker::Sized> ::plugin_core::__private::Service for #server<#t>
+        where
+            #t: ::core::marker::Send + ::core::marker::Sync + 'static,
+        {
+            fn interface(&self) -> ::plugin_core::__private::Interface {
+                <#client as ::plugin_core::__private::Client>::INTERFACE
+            }
+
+            fn dispatch(
+                &self,
+                _: ::plugin_core::__private::Incoming<'_>,
+            ) -> ::core::result::Result<::plugin_core::__private::Reply, ::plugin_core::__private::Refusal> {
+                ::core::result::Result::Err(::plugin_core::__private::Refusal::UnknownMethod)
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! From a valid interface to code. The code is thin: it encodes, decodes and calls; all else is a function
+//! in `plugin_core`.
+
+mod checks;
+mod client;
+mod describe;
+mod fallback;
+mod server;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use crate::model::Interface;
+
+pub(crate) use fallback::fallback;
+
+/// The trait as it was written, then its client and its server.
+pub(crate) fn expand(interface: &Interface) -> TokenStream {
+    let item = interface.item.to_token_stream();
+    let client = client::client(interface);
+    let server = server::server(interface);
+    quote! { #item #client #server }
+}
+
+/// A lint attribute of generated items: a program often uses one half of an interface only.
+fn may_be_unused() -> TokenStream {
+    quote!(#[allow(dead_code, reason = "a program may need one half of an interface only")])
+}
