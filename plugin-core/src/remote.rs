@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{
-    CallError, CallTarget, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut, TooLarge, Unsupported,
+    CallError, CallTarget, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut, TooLarge,
+    Unsupported,
 };
 use crate::io::connection::{Connection, NoReply};
 use crate::proto::codec::{self, Decoder, EncodeError};

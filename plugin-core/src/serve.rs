@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::forward::{self, RecordSink, Rejected};
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
 use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
+use crate::proto::frame::{Header, Kind};
 use crate::proto::hello::MAGIC;
+use crate::record::{LevelFilter, Record};
 use crate::sys;
 
 /// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
@@ -104,11 +107,16 @@ fn run(registry: Registry) -> Result<(), Failure> {
         return Err(Failure::usage(by_hand(&registry)));
     }
     if SERVED.swap(true, Ordering::Relaxed) {
-        return Err(Failure::other(format!("{registry}; it was served twice in one process, which cannot work")));
+        return Err(Failure::other(format!(
+            "{registry}; it was served twice in one process, which cannot work"
+        )));
     }
-    let transport = sys::take_stdin()
-        .map_err(|error| Failure::other(format!("{registry}; it cannot take over its connection: {error}")))?;
+    let transport = sys::take_stdin().map_err(|error| {
+        Failure::other(format!("{registry}; it cannot take over its connection: {error}"))
+    })?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
+    // Until the host has said how much it wants to know, everything waits that it may want.
+    forward::install(LevelFilter::Trace);
     if let Err(problem) = registry.check() {
         // The host reads it there, and a person on stderr.
         let _ = refuse_host(&*transport, &problem);
@@ -118,7 +126,9 @@ fn run(registry: Registry) -> Result<(), Failure> {
         Ok(greeted) => greeted,
         Err(HandshakeError::Closed { .. }) => return Err(Failure { status: 1, message: None }),
         Err(error) => {
-            return Err(Failure::usage(format!("{registry}; it cannot talk to the host that started it: {error}")));
+            return Err(Failure::usage(format!(
+                "{registry}; it cannot talk to the host that started it: {error}"
+            )));
         }
     };
     let theirs = Handshake::from_wire(host.application, host.protocol);
@@ -131,12 +141,24 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
     let writer = Arc::new(FrameWriter::new(transport, None));
     let limits = registry.limits();
+    // A level that this version does not know is more detailed than those that it does.
+    forward::set_max_level(LevelFilter::try_from(host.log_level).unwrap_or(LevelFilter::Trace));
+    forward::attach(Arc::new(HostSink(Arc::clone(&writer))));
     let server = Server::new(writer, registry.into_services(), limits, host.limits);
     match server.run(reader) {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),
         ServeEnd::Failed(reason) => Err(Failure::other(reason)),
+    }
+}
+
+/// Sends log records to the host, on the thread that made them.
+struct HostSink(Arc<FrameWriter>);
+
+impl RecordSink for HostSink {
+    fn send(&self, record: Record) -> Result<(), Rejected> {
+        self.0.write_message(Header::bare(Kind::Log), &record).map_err(|_| Rejected)
     }
 }
 

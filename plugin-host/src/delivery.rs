@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::Record;
 
 use crate::events::{self, PluginLabel};
-use crate::output::{Output, StreamName, readable};
+use crate::output::{Output, StreamName};
 
 /// How many bytes may wait. A second of a plugin that logs without a break; a host that is slower for
 /// longer loses what comes on top, and is told how much.
@@ -177,7 +177,7 @@ impl Sinks {
             StreamName::Stderr => &mut self.stderr,
         };
         match output {
-            Output::Trace => events::emit_line(stream, &readable(&line), label),
+            Output::Trace => events::emit_line(stream, &String::from_utf8_lossy(&line), label),
             Output::Writer(writer) => {
                 line.push(b'\n');
                 if let Err(error) = writer.write_all(&line).and_then(|()| writer.flush()) {

@@ -1,7 +1,7 @@
 //! What a plugin says of itself.
 
-use plugin_core::Handshake;
 use plugin_core::__host::{InstanceHello, MethodHello, PluginHello};
+use plugin_core::Handshake;
 
 /// What a plugin says of itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

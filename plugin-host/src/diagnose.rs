@@ -15,7 +15,9 @@ pub(crate) fn diagnose(program: &Path, error: io::Error) -> LaunchCause {
         ProgramKind::NotExecutable => LaunchCause::NotExecutable,
         ProgramKind::Foreign(found) => LaunchCause::WrongFormat { found },
         ProgramKind::NeedsInterpreter(interpreter) => LaunchCause::InterpreterMissing { interpreter },
-        ProgramKind::Unremarkable if error.kind() == io::ErrorKind::PermissionDenied => LaunchCause::NotExecutable,
+        ProgramKind::Unremarkable if error.kind() == io::ErrorKind::PermissionDenied => {
+            LaunchCause::NotExecutable
+        }
         ProgramKind::Unremarkable => LaunchCause::Spawn(Arc::new(error)),
     }
 }

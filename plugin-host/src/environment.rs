@@ -9,13 +9,30 @@ use std::process::Command;
 /// Names that a plugin inherits.
 const ALLOWED: &[&str] = &[
     // Where things are.
-    "HOME", "PATH", "PWD", "SHELL", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
+    "HOME",
+    "PATH",
+    "PWD",
+    "SHELL",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
     // Who and in which language.
-    "LANG", "LANGUAGE", "LOGNAME", "TZ", "USER",
+    "LANG",
+    "LANGUAGE",
+    "LOGNAME",
+    "TZ",
+    "USER",
     // What a terminal can do; the lines of a plugin may end up in one.
-    "CLICOLOR", "COLORTERM", "NO_COLOR", "TERM",
+    "CLICOLOR",
+    "COLORTERM",
+    "NO_COLOR",
+    "TERM",
     // How much a Rust program says of itself.
-    "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_LOG",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "RUST_LOG",
 ];
 
 /// The beginnings of further names: `LC_TIME` and its like.
@@ -23,7 +40,8 @@ const ALLOWED_PREFIXES: &[&str] = &["LC_"];
 
 /// Removes from what `command` will inherit whatever is not allowed. What it was told to set stays.
 pub(crate) fn scrub(command: &mut Command) {
-    let set: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
+    let set: Vec<_> =
+        command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
     for (name, _) in std::env::vars_os() {
         if !is_allowed(&name) && !set.contains(&name) {
             command.env_remove(name);

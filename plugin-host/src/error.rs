@@ -142,13 +142,18 @@ impl std::error::Error for LaunchError {
 impl fmt::Display for LaunchCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => f.write_str("there is no such file; check the path, and build the plugin first"),
+            Self::NotFound => {
+                f.write_str("there is no such file; check the path, and build the plugin first")
+            }
             Self::NotAFile => f.write_str("it is not a file; name the executable itself"),
             Self::NotExecutable => {
                 f.write_str("this user may not execute it; `chmod +x` it, and check the directories above it")
             }
             Self::WrongFormat { found } => {
-                write!(f, "it is not a program for this machine but {found}; build the plugin for this machine")
+                write!(
+                    f,
+                    "it is not a program for this machine but {found}; build the plugin for this machine"
+                )
             }
             Self::InterpreterMissing { interpreter } => write!(
                 f,
@@ -192,7 +197,10 @@ impl fmt::Display for LaunchCause {
                 if theirs.protocol() < ours.protocol() { "the plugin" } else { "this program" }
             ),
             Self::WrongApplication { ours, theirs } => {
-                write!(f, "it is for {theirs} and this host is {ours}; remove it from the plugins of this program")
+                write!(
+                    f,
+                    "it is for {theirs} and this host is {ours}; remove it from the plugins of this program"
+                )
             }
             Self::Refused { reason } => write!(f, "it refused: {}", reason.escape_debug()),
             Self::Io(error) => write!(f, "the connection to it failed: {error}; try again"),

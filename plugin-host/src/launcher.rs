@@ -86,7 +86,8 @@ impl Launcher {
         if plugin_core::is_plugin_process() {
             return Err(LaunchError::new(path.unwrap_or_default(), LaunchCause::InsidePlugin));
         }
-        let path = path.map_err(|error| LaunchError::new("(this program)", LaunchCause::Spawn(Arc::new(error))))?;
+        let path =
+            path.map_err(|error| LaunchError::new("(this program)", LaunchCause::Spawn(Arc::new(error))))?;
         Ok(Self::new(path))
     }
 

@@ -197,7 +197,8 @@ impl PluginProcess {
         match all.as_slice() {
             [only] if name.is_empty() => Ok(only),
             [] => {
-                let mut offers: Vec<_> = instances.iter().map(|instance| instance.interface.clone()).collect();
+                let mut offers: Vec<_> =
+                    instances.iter().map(|instance| instance.interface.clone()).collect();
                 offers.dedup();
                 let plugin = self.description.name.clone();
                 Err(ClientError::NoInterface { plugin, interface: interface.to_owned(), offers })

@@ -51,8 +51,7 @@ impl Process {
         let stderr = child.stderr.take().map(OwnedFd::from);
         let id = child.id();
         let handle = sys::ProcessHandle::new(child)?;
-        let process =
-            Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
+        let process = Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
         let watched = Arc::clone(&process);
         let watcher = thread::Builder::new().name(format!("plugin watch {id}"));
         if let Err(error) = watcher.spawn(move || watched.watch(stdout, stderr, observer)) {

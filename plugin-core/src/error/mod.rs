@@ -8,7 +8,9 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
-pub use parts::{CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported};
+pub use parts::{
+    CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported,
+};
 
 /// A call to a plugin failed.
 ///

@@ -85,7 +85,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the system has no thread to spare.
-    pub fn start(greeted: Greeted, stall_timeout: Duration, events: Box<dyn Events>) -> io::Result<Arc<Self>> {
+    pub fn start(
+        greeted: Greeted,
+        stall_timeout: Duration,
+        events: Box<dyn Events>,
+    ) -> io::Result<Arc<Self>> {
         let Greeted { transport, reader, hello, ours } = greeted;
         let connection = Arc::new(Self {
             writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
@@ -196,7 +200,12 @@ impl Connection {
         lock(&self.calls).outgoing.late_replies()
     }
 
-    fn begin(&self, asked: Asked, slot: &Arc<Slot<Settled>>, deadline: Option<Instant>) -> Result<u64, NoReply> {
+    fn begin(
+        &self,
+        asked: Asked,
+        slot: &Arc<Slot<Settled>>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, NoReply> {
         let mut calls = lock(&self.calls);
         loop {
             if let Some(cause) = &calls.refusal {
@@ -285,10 +294,8 @@ impl Connection {
                 }
             }
             Kind::Log => {
-                let record = codec::decode(&frame.payload, self.budget).map_err(|error| Violation::BadPayload {
-                    kind: Kind::Log,
-                    reason: error.to_string(),
-                })?;
+                let record = codec::decode(&frame.payload, self.budget)
+                    .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 events.record(record);
             }
             // When it cannot be answered, the reader sees the end of the stream next.

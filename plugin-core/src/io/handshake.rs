@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::reader::{FrameReader, ReadEnd};
 use super::transport::Transport;
-use crate::proto::{budget_for, codec};
 use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{
     HELLO_LIMIT, HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble,
     read_preamble,
 };
 use crate::proto::message::RefuseMessage;
+use crate::proto::{budget_for, codec};
 
 /// A connection on which both sides have said hello.
 pub struct Greeted {
@@ -153,7 +153,6 @@ fn receive_hello<T: serde::de::DeserializeOwned>(
 
 /// The two sides did not come to an understanding.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum HandshakeError {
     /// The peer closed the connection, or ended.
     Closed {
@@ -200,7 +199,9 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed { in_hello: false } => f.write_str("the connection was closed before a hello"),
-            Self::Closed { in_hello: true } => f.write_str("the connection was closed in the middle of the hello"),
+            Self::Closed { in_hello: true } => {
+                f.write_str("the connection was closed in the middle of the hello")
+            }
             Self::NotThisProtocol { bytes } => write!(f, "the first bytes are `{}`", bytes.escape_ascii()),
             Self::WireVersion { ours, theirs } => {
                 write!(f, "this side speaks version {ours} of the wire protocol, the other side {theirs}")

@@ -73,7 +73,9 @@ impl Server {
                 Err(ReadEnd::Violation(violation)) => {
                     return ServeEnd::Failed(format!("the host broke the protocol: it sent {violation}"));
                 }
-                Err(ReadEnd::Io(error)) => return ServeEnd::Failed(format!("cannot read from the host: {error}")),
+                Err(ReadEnd::Io(error)) => {
+                    return ServeEnd::Failed(format!("cannot read from the host: {error}"));
+                }
             }
         }
     }
@@ -81,7 +83,10 @@ impl Server {
     fn handle(&self, frame: Frame, workers: &Arc<Workers<Frame>>) -> Result<Option<ServeEnd>, Violation> {
         let header = frame.header;
         check_kind(Role::Plugin, header.kind)?;
-        let bad = |error: codec::DecodeError| Violation::BadPayload { kind: header.kind, reason: error.to_string() };
+        let bad = |error: codec::DecodeError| Violation::BadPayload {
+            kind: header.kind,
+            reason: error.to_string(),
+        };
         match header.kind {
             Kind::Call => {
                 lock(&self.running).begin(header.call)?;
@@ -158,7 +163,9 @@ impl Server {
                 seal(&mut frame, Header::of_call(kind, call.call));
                 self.writer.write(&frame, None)
             }
-            Err(failure) => self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure),
+            Err(failure) => {
+                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure)
+            }
         };
         let mut running = lock(&self.running);
         running.end_reply();

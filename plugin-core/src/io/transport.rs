@@ -21,7 +21,6 @@ pub trait Transport: Send + Sync + 'static {
     fn shut_down(&self);
 }
 
-
 #[cfg(test)]
 pub(crate) mod memory {
     //! A transport in memory, which takes a bounded number of bytes as a socket does.

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{lock, wait};
 use super::transport::Transport;
+use super::{lock, wait};
 use crate::proto::codec;
 use crate::proto::frame::{HEADER_LEN, Header, seal};
 
@@ -62,7 +62,11 @@ impl FrameWriter {
     }
 
     /// Encodes and writes a frame whose payload is one of our own messages.
-    pub(crate) fn write_message<T: serde::Serialize>(&self, header: Header, message: &T) -> Result<(), WriteError> {
+    pub(crate) fn write_message<T: serde::Serialize>(
+        &self,
+        header: Header,
+        message: &T,
+    ) -> Result<(), WriteError> {
         self.write(&message_frame(header, message)?, None)
     }
 

@@ -81,23 +81,34 @@ pub(crate) enum PreambleError {
 /// What the host says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHello {
+    /// The application that the host is; empty if it has no name.
     pub application: String,
+    /// The version of that application's plugin protocol.
     pub protocol: u32,
+    /// What the host accepts.
     pub limits: WireLimits,
     /// The most detailed level of log records that the host wants: 0 none, 1 errors, … 5 traces.
     pub log_level: u8,
+    /// What later versions add.
     pub extensions: Vec<Extension>,
 }
 
 /// What the plugin says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginHello {
+    /// The application that the plugin is for; empty if it has no name.
     pub application: String,
+    /// The version of that application's plugin protocol.
     pub protocol: u32,
+    /// The name of the plugin.
     pub name: String,
+    /// The version of the plugin.
     pub version: String,
+    /// What the plugin accepts.
     pub limits: WireLimits,
+    /// What it offers.
     pub instances: Vec<InstanceHello>,
+    /// What later versions add.
     pub extensions: Vec<Extension>,
 }
 
@@ -115,25 +126,33 @@ pub struct WireLimits {
 pub struct InstanceHello {
     /// What calls name it by.
     pub object: u64,
+    /// The name of the interface.
     pub interface: String,
-    /// Empty for the only instance of its interface.
+    /// The name of the instance; empty for the only one of its interface.
     pub name: String,
+    /// The methods in the order of the trait.
     pub methods: Vec<MethodHello>,
 }
 
 /// One method of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodHello {
+    /// What calls name it by.
     pub id: u64,
+    /// Its name.
     pub name: String,
+    /// The method as its author wrote it, for people.
     pub signature: String,
+    /// Differs where the arguments or the return type differ.
     pub fingerprint: u64,
 }
 
 /// Room for what later versions add; a key that the receiver does not know is passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
+    /// What the value is.
     pub key: u32,
+    /// Its bytes, whose meaning depends on the key.
     pub value: Vec<u8>,
 }
 
@@ -146,6 +165,11 @@ impl InstanceHello {
             signature: method.signature.to_owned(),
             fingerprint: method.fingerprint,
         });
-        Self { object, interface: interface.name.to_owned(), name: name.to_owned(), methods: methods.collect() }
+        Self {
+            object,
+            interface: interface.name.to_owned(),
+            name: name.to_owned(),
+            methods: methods.collect(),
+        }
     }
 }

@@ -175,7 +175,10 @@ pub(crate) fn check_kind(role: Role, kind: Kind) -> Result<(), Violation> {
                 | Kind::Goodbye
         ),
         Role::Plugin => {
-            matches!(kind, Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Ping | Kind::Pong | Kind::Shutdown)
+            matches!(
+                kind,
+                Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Ping | Kind::Pong | Kind::Shutdown
+            )
         }
     };
     if legal { Ok(()) } else { Err(Violation::UnexpectedKind { kind }) }
@@ -214,7 +217,9 @@ impl fmt::Display for Violation {
                 write!(f, "a {kind:?} frame for call {call}, which does not answer it")
             }
             Self::RepliesOwed { count } => write!(f, "no reply to {count} calls whose callers gave up"),
-            Self::BadPayload { kind, reason } => write!(f, "a {kind:?} frame that cannot be decoded: {reason}"),
+            Self::BadPayload { kind, reason } => {
+                write!(f, "a {kind:?} frame that cannot be decoded: {reason}")
+            }
         }
     }
 }

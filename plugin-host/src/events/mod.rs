@@ -20,6 +20,8 @@ use plugin_core::record::{
 use tracing_core::field::display;
 use tracing_core::{Event, LevelFilter, dispatcher};
 
+use crate::output::StreamName;
+
 use callsite::{Callsite, Description, TABLE};
 use sanitize::{name, text};
 
@@ -36,13 +38,6 @@ pub(crate) struct PluginLabel<'a> {
     pub(crate) name: &'a str,
     /// The id of its process.
     pub(crate) pid: u32,
-}
-
-/// What a plugin prints to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
 }
 
 /// Dispatches a record to the subscriber of this thread, if that wants it.
@@ -82,22 +77,43 @@ pub(crate) fn emit(record: &Record, plugin: PluginLabel<'_>) {
 /// Both are of level INFO. Which of the two a program uses says nothing about severity: the usual tools
 /// report their progress on stderr, and a host that filters by level must not lose that or be alarmed by
 /// it. A host that wants one of them only filters by target.
-pub(crate) fn emit_line(stream: Stream, line: &str, plugin: PluginLabel<'_>) {
+pub(crate) fn emit_line(stream: StreamName, line: &str, plugin: PluginLabel<'_>) {
     // The macro needs a constant target, hence two of them.
     match stream {
-        Stream::Stdout => tracing::info!(
+        StreamName::Stdout => tracing::info!(
             target: "plugin::stdout",
             parent: None,
             { plugin = &*name(plugin.name, NAME_LIMIT), plugin.pid = plugin.pid },
             "{}", text(line, LINE_LIMIT),
         ),
-        Stream::Stderr => tracing::info!(
+        StreamName::Stderr => tracing::info!(
             target: "plugin::stderr",
             parent: None,
             { plugin = &*name(plugin.name, NAME_LIMIT), plugin.pid = plugin.pid },
             "{}", text(line, LINE_LIMIT),
         ),
     }
+}
+
+/// Dispatches a warning that records or lines of a plugin were lost, since the host took them more slowly
+/// than they came.
+pub(crate) fn emit_dropped(count: u64, plugin: PluginLabel<'_>) {
+    tracing::warn!(
+        target: "plugin::dropped",
+        parent: None,
+        { plugin = &*name(plugin.name, NAME_LIMIT), plugin.pid = plugin.pid, dropped = count },
+        "{count} log records and lines of a plugin were dropped: this program took them too slowly",
+    );
+}
+
+/// Dispatches a warning that the lines of a plugin have nowhere to go any more.
+pub(crate) fn emit_failed_writer(stream: StreamName, error: &std::io::Error, plugin: PluginLabel<'_>) {
+    tracing::warn!(
+        target: "plugin::dropped",
+        parent: None,
+        { plugin = &*name(plugin.name, NAME_LIMIT), plugin.pid = plugin.pid },
+        "the writer for the {stream:?} of a plugin failed, further lines are dropped: {error}",
+    );
 }
 
 fn emit_typed(

@@ -205,7 +205,7 @@ fn an_event_does_not_belong_to_the_span_of_the_thread_that_reads_it() {
         let _span = span.enter();
         let plugin = PluginLabel { name: "root", pid: 1 };
         emit(&Record::new(Level::Info, "root", ""), plugin);
-        emit_line(Stream::Stdout, "", plugin);
+        emit_line(StreamName::Stdout, "", plugin);
     });
     assert_eq!(seen.iter().map(|event| event.has_parent).collect::<Vec<_>>(), [false, false]);
 }
@@ -361,7 +361,7 @@ fn the_filters_of_the_host_apply() {
                 emit(&Record::new(level, target, ""), plugin);
             }
         }
-        emit_line(Stream::Stderr, "not a target that was asked for", plugin);
+        emit_line(StreamName::Stderr, "not a target that was asked for", plugin);
     });
     let seen = capture.take();
     let seen: Vec<_> = seen.iter().map(|event| (event.target.as_str(), event.level)).collect();
@@ -395,9 +395,9 @@ fn a_filter_that_decides_each_time_is_asked_each_time() {
 fn printed_lines_arrive_under_the_name_of_their_stream() {
     let plugin = PluginLabel { name: "kv", pid: 42 };
     let events = seen(|| {
-        emit_line(Stream::Stdout, "ready", plugin);
-        emit_line(Stream::Stderr, "\x1b[1mbold {}\t", plugin);
-        emit_line(Stream::Stderr, &"x".repeat(1 << 20), plugin);
+        emit_line(StreamName::Stdout, "ready", plugin);
+        emit_line(StreamName::Stderr, "\x1b[1mbold {}\t", plugin);
+        emit_line(StreamName::Stderr, &"x".repeat(1 << 20), plugin);
     });
     let [out, err, long] = &events[..] else { panic!("{events:?}") };
     assert_eq!((out.target.as_str(), out.text("message")), ("plugin::stdout", "ready"));

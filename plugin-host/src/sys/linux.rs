@@ -199,7 +199,8 @@ fn identify_bytes(start: &[u8]) -> ProgramKind {
         [] => ProgramKind::Foreign("an empty file".into()),
         [b'#', b'!', line @ ..] => {
             let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let interpreter = line.trim_ascii().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+            let interpreter =
+                line.trim_ascii().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
             missing(interpreter)
         }
         [0x7f, b'E', b'L', b'F', rest @ ..] => identify_elf(rest, start),
@@ -224,8 +225,17 @@ fn missing(interpreter: &[u8]) -> ProgramKind {
 }
 
 /// The instruction sets that a Rust program is likely built for, by their number in an ELF header.
-const MACHINES: &[(u16, &str)] =
-    &[(3, "x86"), (8, "mips"), (21, "powerpc64"), (22, "s390x"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv64"), (258, "loongarch64")];
+const MACHINES: &[(u16, &str)] = &[
+    (3, "x86"),
+    (8, "mips"),
+    (21, "powerpc64"),
+    (22, "s390x"),
+    (40, "arm"),
+    (62, "x86_64"),
+    (183, "aarch64"),
+    (243, "riscv64"),
+    (258, "loongarch64"),
+];
 
 fn identify_elf(ident: &[u8], start: &[u8]) -> ProgramKind {
     let (Some(&[class, order]), Some(machine)) = (ident.first_chunk::<2>(), start.get(18..20)) else {
@@ -236,9 +246,16 @@ fn identify_elf(ident: &[u8], start: &[u8]) -> ProgramKind {
     let name = MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name);
     if name != Some(std::env::consts::ARCH) {
         let name = name.map_or_else(|| format!("machine number {machine}"), str::to_owned);
-        return ProgramKind::Foreign(format!("a program for {name} while this is {}", std::env::consts::ARCH));
+        return ProgramKind::Foreign(format!(
+            "a program for {name} while this is {}",
+            std::env::consts::ARCH
+        ));
     }
-    if class == 2 { elf64_loader(start).map_or(ProgramKind::Unremarkable, missing) } else { ProgramKind::Unremarkable }
+    if class == 2 {
+        elf64_loader(start).map_or(ProgramKind::Unremarkable, missing)
+    } else {
+        ProgramKind::Unremarkable
+    }
 }
 
 /// The loader that a 64-bit little-endian program names, if it stands in `start`.
