@@ -1,1 +1,3 @@
 //! Interfaces shared by the examples that have two executables.
+
+pub mod kv;

@@ -22,7 +22,7 @@ trait Greeter {
 // The plugin.
 
 #[derive(Plugin)]
-#[plugin(interfaces(Greeter))]
+#[plugin(interfaces(Greeter), name = "english")]
 struct English;
 
 impl Greeter for English {
