@@ -7,14 +7,13 @@ use std::path::Path;
 mod payload;
 
 #[test]
-fn payload() {
+fn payload() -> std::io::Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/payload");
     let mut count = 0;
-    for seed in fs::read_dir(seeds).unwrap() {
-        let path = seed.unwrap().path();
-        println!("{}", path.display());
-        payload::check(&fs::read(&path).unwrap());
+    for seed in fs::read_dir(seeds)? {
+        payload::check(&fs::read(seed?.path())?);
         count += 1;
     }
     assert_ne!(count, 0, "there are no seeds");
+    Ok(())
 }

@@ -108,18 +108,25 @@ impl<'de> Decoder<'de> {
             return Err(error.clone());
         }
         let decoded = bincode::serde::seed_decode_from_slice(self.meter.seed::<S, T>(), self.rest, CONFIG);
-        // A type that carries on after an error of one of its parts does not get around a limit.
-        let error = match (self.meter.exceeded(), decoded) {
-            (None, Ok((value, used))) => {
+        match decoded {
+            Ok((value, used)) if self.meter.exceeded().is_none() => {
                 // bincode computes `used` as the length of this slice minus what is left of it.
                 self.rest = &self.rest[used..];
-                return Ok(value);
+                Ok(value)
             }
-            (None, Err(error)) => decode_error(error),
+            // Also when a type carries on after an error of one of its parts: that is no way around a limit.
+            decoded => Err(self.fail(decoded.err())),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Option<BincodeDecodeError>) -> DecodeError {
+        let error = match (self.meter.exceeded(), error) {
             (Some(Limit::Depth), _) => DecodeError::Depth { limit: self.budget.depth },
             (Some(Limit::Memory), _) => DecodeError::Budget { limit: self.budget.memory },
+            (None, error) => decode_error(error.expect("a value is refused for its error or a limit")),
         };
-        Err(self.failed.insert(error).clone())
+        self.failed.insert(error).clone()
     }
 
     /// Ends the message.
