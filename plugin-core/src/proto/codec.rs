@@ -1,10 +1,8 @@
 //! Values to bytes and back: the one file that names bincode.
 //!
 //! bincode by itself survives no hostile bytes: nine of them hang or abort it, a megabyte takes a
-//! gigabyte. Whatever a peer sent is therefore read from a complete slice, through the [`guard`], under
-//! a [`Budget`], and every byte must be used.
-//!
-//! [`guard`]: super::guard
+//! gigabyte. Whatever a peer sent is therefore read from a complete slice, through the guard beside this
+//! file, under a [`Budget`], and every byte must be used.
 
 use core::fmt;
 use core::marker::PhantomData;
