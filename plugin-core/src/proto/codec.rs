@@ -1,18 +1,18 @@
 //! Values to bytes and back: the one file that names bincode.
 //!
 //! bincode by itself survives no hostile bytes: nine of them hang or abort it, a megabyte takes a
-//! gigabyte. Whatever a peer sent is therefore read from a complete slice, through the [`guard`], under
-//! a [`Budget`], and every byte must be used.
-//!
-//! [`guard`]: super::guard
+//! gigabyte. Whatever a peer sent is therefore read from a complete slice, through the guard beside this
+//! file, under a [`Budget`], and every byte must be used.
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem;
 
 use bincode::config::{Configuration, Fixint, LittleEndian, NoLimit};
 use bincode::enc::write::Writer;
+use bincode::enc::{Encode, EncoderImpl};
 use bincode::error::{DecodeError as BincodeDecodeError, EncodeError as BincodeEncodeError};
-use bincode::serde::EncodeError as BincodeSerdeError;
+use bincode::serde::{Compat, EncodeError as BincodeSerdeError};
 use serde::de::Deserialize;
 use serde::ser::{Serialize, Serializer};
 
@@ -48,13 +48,16 @@ where
     T: ?Sized,
 {
     let start = out.len();
-    let mut writer = CountingWriter { size: start as u64, limit, out };
-    let written = bincode::serde::encode_into_writer(Shaped::<S, T>(value, PhantomData), &mut writer, CONFIG);
-    let size = writer.size;
+    // The writer owns the buffer meanwhile: a reference to it would be followed for each integer.
+    let writer = CountingWriter { room: limit.saturating_sub(start), over: 0, out: mem::take(out) };
+    let mut encoder = EncoderImpl::new(writer, CONFIG);
+    let written = Compat(Shaped::<S, T>(value, PhantomData)).encode(&mut encoder);
+    let CountingWriter { over, out: filled, .. } = encoder.into_writer();
+    *out = filled;
     let error = match written {
         Err(error) => EncodeError::Serde { reason: encode_reason(error) },
-        Ok(()) if size > limit as u64 => EncodeError::TooLarge { size, limit },
-        Ok(()) => return Ok(()),
+        Ok(()) if over == 0 => return Ok(()),
+        Ok(()) => EncodeError::TooLarge { size: (out.len() as u64).saturating_add(over), limit },
     };
     out.truncate(start);
     Err(error)
@@ -85,6 +88,7 @@ pub struct Decoder<'de> {
 impl<'de> Decoder<'de> {
     /// Starts at the first of `bytes`.
     #[must_use]
+    #[inline]
     pub fn new(bytes: &'de [u8], budget: Budget) -> Self {
         Self { rest: bytes, budget, meter: Meter::new(budget), failed: None }
     }
@@ -93,6 +97,7 @@ impl<'de> Decoder<'de> {
     ///
     /// # Errors
     /// See [`DecodeError`].
+    #[inline]
     pub fn next_as<S, T>(&mut self) -> Result<T, DecodeError>
     where
         S: DeserializeAs<'de, T>,
@@ -101,24 +106,32 @@ impl<'de> Decoder<'de> {
             return Err(error.clone());
         }
         let decoded = bincode::serde::seed_decode_from_slice(self.meter.seed::<S, T>(), self.rest, CONFIG);
-        // A type that carries on after an error of one of its parts does not get around a limit.
-        let error = match (self.meter.exceeded(), decoded) {
-            (None, Ok((value, used))) => {
+        match decoded {
+            Ok((value, used)) if self.meter.exceeded().is_none() => {
                 // bincode computes `used` as the length of this slice minus what is left of it.
                 self.rest = &self.rest[used..];
-                return Ok(value);
+                Ok(value)
             }
-            (None, Err(error)) => decode_error(error),
+            // Also when a type carries on after an error of one of its parts: that is no way around a limit.
+            decoded => Err(self.fail(decoded.err())),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Option<BincodeDecodeError>) -> DecodeError {
+        let error = match (self.meter.exceeded(), error) {
             (Some(Limit::Depth), _) => DecodeError::Depth { limit: self.budget.depth },
             (Some(Limit::Memory), _) => DecodeError::Budget { limit: self.budget.memory },
+            (None, error) => decode_error(error.expect("a value is refused for its error or a limit")),
         };
-        Err(self.failed.insert(error).clone())
+        self.failed.insert(error).clone()
     }
 
     /// Ends the message.
     ///
     /// # Errors
     /// [`DecodeError::TrailingBytes`] when bytes are left over, or the error of a value before.
+    #[inline]
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.failed {
             Some(error) => Err(error),
@@ -217,18 +230,24 @@ impl<S: SerializeAs<T>, T: ?Sized> Serialize for Shaped<'_, S, T> {
 }
 
 /// Stores what fits and counts everything, so that the error can say how large the message would be.
-struct CountingWriter<'a> {
-    out: &'a mut Vec<u8>,
-    size: u64,
-    limit: usize,
+struct CountingWriter {
+    out: Vec<u8>,
+    /// How many more bytes may be stored: none, once some were not.
+    room: usize,
+    /// How many bytes were not stored.
+    over: u64,
 }
 
-impl Writer for CountingWriter<'_> {
-    #[inline]
+impl Writer for CountingWriter {
+    // A call for each integer costs five times what storing it does.
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), BincodeEncodeError> {
-        self.size = self.size.saturating_add(bytes.len() as u64);
-        if self.size <= self.limit as u64 {
+        if let Some(room) = self.room.checked_sub(bytes.len()) {
+            self.room = room;
             self.out.extend_from_slice(bytes);
+        } else {
+            self.room = 0;
+            self.over = self.over.saturating_add(bytes.len() as u64);
         }
         Ok(())
     }

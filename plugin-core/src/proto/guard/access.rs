@@ -233,7 +233,7 @@ impl Prepaid {
         }
         self.count -= 1;
         // The elements of a hand-written visitor may differ.
-        meter.charge(cost.saturating_sub(self.each))
+        if cost > self.each { meter.charge(cost - self.each) } else { Ok(()) }
     }
 }
 
