@@ -37,6 +37,9 @@
 //! Both are on by default and only add: `log` sends the records of the `log` crate to the host,
 //! `tracing` the events of the `tracing` crate.
 
+// A library does not print: the output belongs to the program.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 // Generated code names this crate `::plugin_core`, also in this crate's own tests and examples.
 extern crate self as plugin_core;
 

@@ -171,6 +171,7 @@ impl Registry {
     }
 
     /// Adds the only instance of an interface.
+    #[expect(clippy::should_implement_trait, reason = "`a + b` is not what anybody would write for it")]
     pub fn add(self, service: impl Service) -> Self {
         self.add_named("", service)
     }

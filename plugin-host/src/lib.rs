@@ -24,6 +24,9 @@
 //! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
 //! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.
 
+// A library does not print: the output belongs to the program.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod delivery;
 mod description;
 mod diagnose;

@@ -216,10 +216,10 @@ impl PluginProcess {
 /// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
 impl Drop for PluginProcess {
     fn drop(&mut self) {
-        if self.process.end().is_none() {
-            if let Err(error) = self.shutdown() {
-                tracing::warn!(plugin = %self.name, "{error}");
-            }
+        if self.process.end().is_none()
+            && let Err(error) = self.shutdown()
+        {
+            tracing::warn!(plugin = %self.name, "{error}");
         }
         self.connection.close(DisconnectCause::ShutDown);
     }
