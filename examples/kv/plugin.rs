@@ -33,7 +33,10 @@ impl Kv for FileStore {
 }
 
 impl FileStore {
-    fn with_values<R>(&self, f: impl FnOnce(&mut BTreeMap<String, Vec<u8>>) -> io::Result<R>) -> Result<R, KvError> {
+    fn with_values<R>(
+        &self,
+        f: impl FnOnce(&mut BTreeMap<String, Vec<u8>>) -> io::Result<R>,
+    ) -> Result<R, KvError> {
         let _held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let result = read(&self.path).and_then(|mut values| f(&mut values));
         result.map_err(|error| KvError::Storage { reason: format!("{}: {error}", self.path.display()) })

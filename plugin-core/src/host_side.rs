@@ -1,10 +1,13 @@
 //! What plugin-host needs of this crate. Not public API: it changes without notice, and plugin-host is
 //! pinned to the exact version of this crate for that reason.
 
+pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::io::connection::{Connection, Events, StreamEnd};
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
-pub use crate::io::transport::Transport;
-pub use crate::proto::hello::{Extension, HostHello, InstanceHello, MethodHello, PluginHello, WireLimits};
+pub use crate::io::transport::{Transport, write_all};
+pub use crate::proto::hello::{
+    Extension, HostHello, InstanceHello, MethodHello, PluginHello, SECRET_LEN, Secret, WireLimits,
+};
 pub use crate::record::Record;
 pub use crate::remote::Remote;
 pub use crate::sys::SocketTransport;

@@ -44,6 +44,7 @@
 extern crate self as plugin_core;
 
 mod check;
+mod endpoint;
 mod error;
 // Public for the tests that set the process's logger, which need a process of their own.
 #[doc(hidden)]

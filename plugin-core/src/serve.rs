@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use crate::endpoint;
 use crate::forward::{self, RecordSink, Rejected};
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
 use crate::io::server::{ServeEnd, Server};
@@ -12,18 +12,19 @@ use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
 use crate::proto::frame::{Header, Kind};
-use crate::proto::hello::MAGIC;
 use crate::record::{LevelFilter, Record};
-use crate::sys;
 
 /// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
 
 /// Serves a plugin until its host ends it, and gives the exit status for `main`.
 ///
-/// Call it first in `main`, before anything reads the standard input: the connection to the host
-/// arrives there. Afterwards the standard input is empty, and whatever the program prints on its
-/// standard output and error reaches the host as lines of text.
+/// Call it first in `main`, before there are other threads and before anything reads the standard input:
+/// the connection to the host arrives there. Afterwards the standard input is empty, and whatever the
+/// program prints on its standard output and error reaches the host as lines of text.
+///
+/// Where the host gives the plugin its own standard input, the connection is a socket that a variable of
+/// the environment names. The variable is taken out of the environment at once.
 ///
 /// A plugin that is started by hand says so on stderr and returns the exit status 64. A plugin whose
 /// host is gone returns 1, and returning from `main` ends the methods that still run.
@@ -56,7 +57,7 @@ pub fn serve(plugin: impl Plugin) -> ExitCode {
     }
 }
 
-/// Whether a host started this process as a plugin.
+/// Whether a host started this process as a plugin. Ask it first in `main`, like [`serve`].
 ///
 /// For programs that are host and plugin in one executable:
 ///
@@ -80,9 +81,7 @@ pub fn serve(plugin: impl Plugin) -> ExitCode {
 /// ```
 #[must_use]
 pub fn is_plugin_process() -> bool {
-    // The answer of the first look is kept: later the hello has been taken from the standard input.
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| sys::stdin_starts_with(&MAGIC))
+    endpoint::is_present()
 }
 
 /// Why a plugin did not serve, or did not end in order.
@@ -102,18 +101,17 @@ impl Failure {
 }
 
 fn run(registry: Registry) -> Result<(), Failure> {
-    static SERVED: AtomicBool = AtomicBool::new(false);
-    if !is_plugin_process() {
+    if !endpoint::is_present() {
         return Err(Failure::usage(by_hand(&registry)));
     }
-    if SERVED.swap(true, Ordering::Relaxed) {
+    let Some(endpoint) = endpoint::take() else {
         return Err(Failure::other(format!(
             "{registry}; it was served twice in one process, which cannot work"
         )));
-    }
-    let transport = sys::take_stdin().map_err(|error| {
-        Failure::other(format!("{registry}; it cannot take over its connection: {error}"))
-    })?;
+    };
+    let transport = endpoint
+        .connect()
+        .map_err(|error| Failure::other(format!("{registry}; it cannot connect to its host: {error}")))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
     // Until the host has said how much it wants to know, everything waits that it may want.
     forward::install(LevelFilter::Trace);

@@ -4,19 +4,20 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    HandshakeError, HostHello, SocketTransport, Transport, WireLimits, receive_plugin_hello, send_host_hello,
+    Greeted, HandshakeError, HostHello, Transport, WireLimits, receive_plugin_hello, send_host_hello,
 };
 use plugin_core::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake};
 
 use crate::delivery::{Delivery, Sinks, Source};
 use crate::diagnose::diagnose;
+use crate::endpoint::{Endpoint, HostEnd};
 use crate::environment::scrub;
 use crate::error::{LaunchCause, LaunchError};
-use crate::output::{Output, StreamName};
+use crate::output::{Input, Output, StreamName};
 use crate::plugin::{PluginProcess, Settings};
 use crate::process::{Observer, Process};
 
@@ -55,6 +56,7 @@ pub struct Launcher {
     program: PathBuf,
     command: Command,
     inherits_environment: bool,
+    stdin: Input,
     stdout: Output,
     stderr: Output,
     handshake: Handshake,
@@ -99,6 +101,7 @@ impl Launcher {
             program: command.get_program().into(),
             command,
             inherits_environment: false,
+            stdin: Input::Null,
             stdout: Output::Trace,
             stderr: Output::Trace,
             handshake: Handshake::default(),
@@ -170,6 +173,17 @@ impl Launcher {
     #[must_use]
     pub fn current_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.command.current_dir(path);
+        self
+    }
+
+    /// Sets what the plugin reads on its standard input; [`Input::Null`] unless set.
+    ///
+    /// With [`Input::Inherit`] the connection cannot be the plugin's standard input. It is then a socket
+    /// in a fresh directory that only this user can enter, and the plugin shows a secret that is made for
+    /// this one start.
+    #[must_use]
+    pub fn stdin(mut self, input: Input) -> Self {
+        self.stdin = input;
         self
     }
 
@@ -255,32 +269,36 @@ impl Launcher {
 
     fn try_spawn(&mut self) -> Result<PluginProcess, LaunchCause> {
         let deadline = Instant::now() + self.start_timeout;
-        let (transport, theirs) = SocketTransport::pair().map_err(io_cause)?;
-        let transport: Arc<dyn Transport> = Arc::new(transport);
-        send_host_hello(&*transport, &self.hello(), deadline).map_err(io_cause)?;
+        let shares_stdin = self.stdin == Input::Inherit;
+        let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
+        let endpoint = endpoint.map_err(io_cause)?;
+        let sinks = Sinks { stdout: take_output(&mut self.stdout), stderr: take_output(&mut self.stderr) };
+        self.command.stdout(stdio(&sinks.stdout)).stderr(stdio(&sinks.stderr));
         if !self.inherits_environment {
             scrub(&mut self.command);
         }
-        let sinks = Sinks { stdout: take_output(&mut self.stdout), stderr: take_output(&mut self.stderr) };
-        self.command.stdin(theirs).stdout(stdio(&sinks.stdout)).stderr(stdio(&sinks.stderr));
         let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (delivery, source) = Delivery::start(&label, sinks).map_err(io_cause)?;
-        let observer = Watcher { source: source.clone(), transport: Arc::clone(&transport) };
-        let started = Process::start(&mut self.command, observer);
-        // The command holds the plugin's end of the connection until it gets another standard input; the
-        // end of the plugin would go unnoticed.
-        self.command.stdin(Stdio::null());
-        let process = started.map_err(|error| diagnose(&self.program, error))?;
+
+        let host_end = endpoint.attach(&mut self.command);
+        let hello = self.hello();
+        // The plugin looks for the hello as soon as it runs.
+        let prepared = match &host_end {
+            HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
+            HostEnd::Waiting(_) => Ok(()),
+        };
+        let line = Arc::new(OnceLock::new());
+        let watcher = Watcher { source: source.clone(), line: Arc::clone(&line) };
+        let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
+        Endpoint::detach(&mut self.command);
+        let process = started.map_err(io_cause)?.map_err(|error| diagnose(&self.program, error))?;
         delivery.set_process(process.id());
 
-        let greeted = match receive_plugin_hello(transport, self.limits, deadline) {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                let cause = self.handshake_cause(error, &process);
-                delivery.wait_done(EXIT_GRACE);
-                return Err(cause);
-            }
-        };
+        let greeted = self.greet(host_end, &hello, &line, &process, deadline).map_err(|error| {
+            let cause = self.handshake_cause(error, &process);
+            delivery.wait_done(EXIT_GRACE);
+            cause
+        })?;
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
         if theirs != self.handshake {
             let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
@@ -291,6 +309,32 @@ impl Launcher {
         }
         delivery.set_name(&greeted.hello.name);
         PluginProcess::connect(process, greeted, delivery, source, self.settings).map_err(io_cause)
+    }
+
+    /// Waits for the plugin to connect, where it has to, and for its hello.
+    fn greet(
+        &self,
+        host_end: HostEnd,
+        hello: &HostHello,
+        line: &OnceLock<Arc<dyn Transport>>,
+        process: &Process,
+        deadline: Instant,
+    ) -> Result<Greeted, HandshakeError> {
+        let transport = match host_end {
+            HostEnd::Connected(transport) => transport,
+            HostEnd::Waiting(endpoint) => {
+                let transport = endpoint.accept(process, deadline).map_err(accept_error)?;
+                send_host_hello(&*transport, hello, deadline).map_err(accept_error)?;
+                transport
+            }
+        };
+        // Nobody else sets it.
+        let _ = line.set(Arc::clone(&transport));
+        if process.end().is_some() {
+            // It ended before there was a connection that its end could shut down.
+            transport.shut_down();
+        }
+        receive_plugin_hello(transport, self.limits, deadline)
     }
 
     fn hello(&self) -> HostHello {
@@ -328,7 +372,8 @@ impl Launcher {
 /// Passes on what the thread that watches the process sees.
 struct Watcher {
     source: Source,
-    transport: Arc<dyn Transport>,
+    /// The connection, once there is one.
+    line: Arc<OnceLock<Arc<dyn Transport>>>,
 }
 
 impl Observer for Watcher {
@@ -339,7 +384,18 @@ impl Observer for Watcher {
     fn ended(&mut self) {
         // A child of the plugin may hold the other end of the connection open; what the plugin has sent
         // can still be read, and then the end comes.
-        self.transport.shut_down();
+        if let Some(transport) = self.line.get() {
+            transport.shut_down();
+        }
+    }
+}
+
+/// Why nobody connected.
+fn accept_error(error: std::io::Error) -> HandshakeError {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => HandshakeError::TimedOut,
+        std::io::ErrorKind::UnexpectedEof => HandshakeError::Closed { in_hello: false },
+        _ => HandshakeError::Io(error),
     }
 }
 

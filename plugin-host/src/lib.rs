@@ -30,6 +30,7 @@
 mod delivery;
 mod description;
 mod diagnose;
+mod endpoint;
 mod environment;
 mod error;
 mod events;
@@ -42,5 +43,5 @@ mod sys;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;
-pub use output::Output;
+pub use output::{Input, Output};
 pub use plugin::PluginProcess;

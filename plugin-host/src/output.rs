@@ -1,4 +1,4 @@
-//! What becomes of the lines that a plugin prints.
+//! What a plugin reads on its standard input, and what becomes of the lines that it prints.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,6 +27,18 @@ impl fmt::Debug for Output {
             Self::Null => "Null",
         })
     }
+}
+
+/// What a plugin reads on its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// Nothing: reading gives the end at once.
+    Null,
+    /// What the host itself would read. For plugins that ask questions on a terminal, or start programs
+    /// that do, such as `ssh`. Ctrl-C in that terminal goes to the plugin as well, and a plugin that is
+    /// killed leaves the processes that it started.
+    Inherit,
 }
 
 /// Which of the two streams.

@@ -1,6 +1,6 @@
 //! The process of a plugin. The only file that starts processes, waits for them and kills them.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -42,15 +42,19 @@ pub(crate) trait Observer: Send + 'static {
 
 impl Process {
     /// Starts a process and a thread that watches it.
-    pub(crate) fn start(command: &mut Command, observer: impl Observer) -> io::Result<Arc<Self>> {
-        sys::configure(command);
+    pub(crate) fn start(
+        command: &mut Command,
+        shares_stdin: bool,
+        observer: impl Observer,
+    ) -> io::Result<Arc<Self>> {
+        sys::configure(command, shares_stdin);
         #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
         let mut child = command.spawn()?;
         let started = Instant::now();
         let stdout = child.stdout.take().map(OwnedFd::from);
         let stderr = child.stderr.take().map(OwnedFd::from);
         let id = child.id();
-        let handle = sys::ProcessHandle::new(child)?;
+        let handle = sys::ProcessHandle::new(child, shares_stdin)?;
         let process = Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
         let watched = Arc::clone(&process);
         let watcher = thread::Builder::new().name(format!("plugin watch {id}"));
@@ -86,6 +90,13 @@ impl Process {
             }
             state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits until `socket` can be read.
+    ///
+    /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
+    pub(crate) fn wait_readable(&self, socket: &impl AsFd, deadline: Instant) -> io::Result<()> {
+        self.handle.wait_readable(socket, deadline)
     }
 
     /// Kills the process with its children and waits until it has ended. `None` when the system does

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::reader::{FrameReader, ReadEnd};
-use super::transport::Transport;
+use super::transport::{Transport, write_all};
 use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{
     HELLO_LIMIT, HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble,
@@ -99,13 +99,6 @@ fn send_frame<T: serde::Serialize>(
     codec::encode(message, &mut frame, HELLO_LIMIT as usize + HEADER_LEN).map_err(io::Error::other)?;
     seal(&mut frame, Header::bare(kind));
     write_all(transport, &frame, deadline)
-}
-
-fn write_all(transport: &dyn Transport, mut bytes: &[u8], deadline: Option<Instant>) -> io::Result<()> {
-    while !bytes.is_empty() {
-        bytes = &bytes[transport.write(bytes, deadline)?..];
-    }
-    Ok(())
 }
 
 fn receive_hello<T: serde::de::DeserializeOwned>(

@@ -21,6 +21,17 @@ pub trait Transport: Send + Sync + 'static {
     fn shut_down(&self);
 }
 
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// `TimedOut` at `deadline`; otherwise those of the system.
+pub fn write_all(transport: &dyn Transport, mut bytes: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+    while !bytes.is_empty() {
+        bytes = &bytes[transport.write(bytes, deadline)?..];
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 pub(crate) mod memory {
     //! A transport in memory, which takes a bounded number of bytes as a socket does.

@@ -78,6 +78,58 @@ pub(crate) enum PreambleError {
     NotThisProtocol,
 }
 
+/// The size of a secret in bytes: 256 bits, so that guessing is out of the question.
+pub const SECRET_LEN: usize = 32;
+
+/// What a plugin that connects to a named socket shows, so that the host knows it for its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; SECRET_LEN]);
+
+impl Secret {
+    /// A secret of these bytes, which nobody can guess.
+    #[must_use]
+    pub fn new(bytes: [u8; SECRET_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads it from hexadecimal digits.
+    pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let mut bytes = [0; SECRET_LEN];
+        if digits.len() != SECRET_LEN * 2 {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Writes it in hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether these bytes are the secret. Takes the same time wherever they differ, so that nobody can
+    /// find it byte by byte.
+    #[must_use]
+    pub fn is(&self, shown: &[u8; SECRET_LEN]) -> bool {
+        self.0.iter().zip(shown).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    }
+}
+
+/// Hides it: errors and logs are read by many.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// What the host says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHello {

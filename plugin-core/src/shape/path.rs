@@ -8,6 +8,7 @@ use serde::ser::{Error as _, Serializer};
 
 use super::bytes::Any;
 use super::{DeserializeAs, SerializeAs};
+use crate::sys;
 
 /// `Path`, `&Path`, `PathBuf`, `Box<Path>` and `Cow<Path>` as a byte string: on Unix the bytes of the path, elsewhere
 /// its text in UTF-8. A UTF-8 path has the bytes that serde would have written.
@@ -18,7 +19,7 @@ macro_rules! serialize_path {
     ($($ty:ty),*) => {$(
         impl SerializeAs<$ty> for PathBytes {
             fn serialize_as<S: Serializer>(value: &$ty, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_bytes(to_bytes(value).map_err(S::Error::custom)?)
+                serializer.serialize_bytes(sys::path_to_bytes(value).map_err(S::Error::custom)?)
             }
         }
     )*};
@@ -38,7 +39,7 @@ where
 impl<'de> DeserializeAs<'de, PathBuf> for PathBytes {
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
         let bytes = deserializer.deserialize_byte_buf(Any)?;
-        from_bytes(bytes.into_owned()).map_err(D::Error::custom)
+        sys::path_from_bytes(bytes.into_owned()).map_err(D::Error::custom)
     }
 }
 
@@ -52,27 +53,4 @@ impl<'de> DeserializeAs<'de, Cow<'_, Path>> for PathBytes {
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, Path>, D::Error> {
         <Self as DeserializeAs<'de, PathBuf>>::deserialize_as(deserializer).map(Cow::Owned)
     }
-}
-
-#[cfg(unix)]
-fn to_bytes(path: &Path) -> Result<&[u8], &'static str> {
-    Ok(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
-}
-
-#[cfg(unix)]
-fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
-    let path: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
-    Ok(path.into())
-}
-
-#[cfg(not(unix))]
-fn to_bytes(path: &Path) -> Result<&[u8], &'static str> {
-    path.to_str().map(str::as_bytes).ok_or("the path is not valid Unicode, so it cannot be sent")
-}
-
-#[cfg(not(unix))]
-fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
-    String::from_utf8(bytes)
-        .map(PathBuf::from)
-        .map_err(|_| "the path is not valid UTF-8, which this system needs")
 }

@@ -1,11 +1,15 @@
-//! Unix: a socket pair, one end of which a plugin inherits as its standard input.
+//! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use interprocess::local_socket::Stream;
+use interprocess::local_socket::traits::Stream as _;
+use interprocess::local_socket::{GenericFilePath, Stream, ToFsName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -30,12 +34,22 @@ impl SocketTransport {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((Self::from(OwnedFd::from(ours)), OwnedFd::from(theirs)))
     }
+
+    /// Connects to a socket that a host listens on.
+    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
+        Stream::connect(path.to_fs_name::<GenericFilePath>()?).map(Self::from)
+    }
+}
+
+impl From<Stream> for SocketTransport {
+    fn from(stream: Stream) -> Self {
+        Self { stream }
+    }
 }
 
 impl From<OwnedFd> for SocketTransport {
     fn from(socket: OwnedFd) -> Self {
-        let stream = interprocess::os::unix::uds_local_socket::Stream::from(socket);
-        Self { stream: Stream::UdSocket(stream) }
+        Self::from(Stream::UdSocket(socket.into()))
     }
 }
 
@@ -114,4 +128,28 @@ pub(crate) fn take_stdin() -> io::Result<SocketTransport> {
     let private = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST_PRIVATE_FD)?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(SocketTransport::from(private))
+}
+
+/// Takes a variable out of the environment of this process.
+pub(crate) fn remove_variable(name: &str) {
+    // SAFETY: no other thread may read or change the environment at the same time. Rust's own functions
+    // take turns by a lock; beyond that the documentation of `serve` and `is_plugin_process` asks to be
+    // called first in `main`, before there are other threads. It happens once, and only in a process
+    // whose host set the variable.
+    #[expect(unsafe_code, reason = "there is no safe way to change the environment")]
+    unsafe {
+        std::env::remove_var(name);
+    }
+}
+
+/// A path as the bytes that the system knows, which need not be UTF-8.
+#[expect(clippy::unnecessary_wraps, reason = "a path of another system may have no bytes")]
+pub(crate) fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
+    Ok(path.as_os_str().as_bytes())
+}
+
+/// The path that has these bytes.
+#[expect(clippy::unnecessary_wraps, reason = "on another system not all bytes are a path")]
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
+    Ok(OsString::from_vec(bytes).into())
 }

@@ -9,8 +9,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use interprocess::local_socket::Listener;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
@@ -25,13 +27,19 @@ const MAX_LAST_OUTPUT: usize = 1024 * 1024;
 
 /// Puts the child into a process group of its own: Ctrl-C in the terminal goes to the host alone, and
 /// the children of the plugin can be killed with it. It keeps `posix_spawn`, which `pre_exec` would not.
-pub(crate) fn configure(command: &mut Command) {
-    command.process_group(0);
+///
+/// A plugin that shares the host's standard input stays in the host's group, too: a terminal stops the
+/// programs of other groups when they read from it.
+pub(crate) fn configure(command: &mut Command, shares_stdin: bool) {
+    if !shares_stdin {
+        command.process_group(0);
+    }
 }
 
 /// A process that was started, until it has been waited for.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
+    /// The process group, if it is the process's own.
     group: Option<Pid>,
     /// Names the process even when another part of the host has waited for it and its id is used again.
     /// `None` when that had happened before the descriptor could be had.
@@ -41,9 +49,10 @@ pub(crate) struct ProcessHandle {
 }
 
 impl ProcessHandle {
-    pub(crate) fn new(mut child: Child) -> io::Result<Self> {
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let descriptor = match group.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
+    /// Takes over a child, which was [configured](configure) with the same `shares_stdin`.
+    pub(crate) fn new(mut child: Child, shares_stdin: bool) -> io::Result<Self> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let descriptor = match pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
             Some(Ok(descriptor)) => Some(descriptor),
             // With SIGCHLD ignored the system has waited for it already.
             Some(Err(Errno::SRCH)) | None => None,
@@ -54,7 +63,26 @@ impl ProcessHandle {
                 return Err(error.into());
             }
         };
+        let group = pid.filter(|_| !shares_stdin);
         Ok(Self { group, descriptor, child: Mutex::new(Some(child)) })
+    }
+
+    /// Waits until `socket` can be read.
+    ///
+    /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
+    pub(crate) fn wait_readable(&self, socket: &impl AsFd, deadline: Instant) -> io::Result<()> {
+        loop {
+            let mut fds = vec![PollFd::new(socket, PollFlags::IN)];
+            fds.extend(self.descriptor.iter().map(|descriptor| PollFd::new(descriptor, PollFlags::IN)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match poll(&mut fds, Some(&Timespec::try_from(left).map_err(io::Error::other)?)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Kills the process and its process group, unless the process has been waited for.
@@ -156,6 +184,33 @@ fn read_some(
         }
         Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
     }
+}
+
+/// What a listener can be waited for by.
+pub(crate) fn descriptor(listener: &Listener) -> BorrowedFd<'_> {
+    match listener {
+        Listener::UdSocket(listener) => listener.as_fd(),
+    }
+}
+
+/// Whether the peer of a connected socket runs as the user of this process.
+pub(crate) fn is_same_user(socket: &impl AsFd) -> bool {
+    rustix::net::sockopt::socket_peercred(socket)
+        .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    let mut have = 0;
+    while have < LEN {
+        match rustix::rand::getrandom(&mut bytes[have..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => have += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(bytes)
 }
 
 /// What a file is that could not be started.

@@ -1,0 +1,74 @@
+//! Where the host left the connection of this plugin process.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::io::transport::write_all;
+use crate::proto::hello::{MAGIC, SECRET_LEN, Secret};
+use crate::sys::{self, SocketTransport};
+
+/// The variable that names a socket, where the connection is not the standard input. It is taken out of
+/// the environment at the first look, so that no other program inherits it.
+pub const ENDPOINT_VARIABLE: &str = "PLUGIN_ENDPOINT";
+
+/// How the host and this process are connected.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    /// The standard input is the connection.
+    Inherited,
+    /// The host listens on a socket, and knows its plugin by a secret.
+    Named { path: PathBuf, secret: Secret },
+}
+
+impl Endpoint {
+    /// Connects to the host.
+    pub(crate) fn connect(self) -> io::Result<SocketTransport> {
+        match self {
+            Self::Inherited => sys::take_stdin(),
+            Self::Named { path, secret } => {
+                let transport = SocketTransport::connect(&path)?;
+                write_all(&transport, secret.as_bytes(), None)?;
+                Ok(transport)
+            }
+        }
+    }
+}
+
+/// Whether a host started this process as a plugin.
+pub(crate) fn is_present() -> bool {
+    found().0
+}
+
+/// The endpoint, for the first who asks.
+pub(crate) fn take() -> Option<Endpoint> {
+    found().1.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The answer of the first look is kept: later the hello has been taken from the standard input, and the
+/// variable from the environment.
+fn found() -> &'static (bool, Mutex<Option<Endpoint>>) {
+    static FOUND: OnceLock<(bool, Mutex<Option<Endpoint>>)> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let endpoint = look();
+        (endpoint.is_some(), Mutex::new(endpoint))
+    })
+}
+
+fn look() -> Option<Endpoint> {
+    if let Some(value) = std::env::var_os(ENDPOINT_VARIABLE) {
+        sys::remove_variable(ENDPOINT_VARIABLE);
+        return parse(value);
+    }
+    sys::stdin_starts_with(&MAGIC).then_some(Endpoint::Inherited)
+}
+
+/// Reads `SECRET:PATH`, the secret in hexadecimal digits.
+fn parse(value: OsString) -> Option<Endpoint> {
+    let bytes = value.as_encoded_bytes();
+    let (secret, rest) = bytes.split_at_checked(SECRET_LEN * 2)?;
+    let secret = Secret::from_hex(secret)?;
+    let path = rest.strip_prefix(b":")?;
+    Some(Endpoint::Named { path: sys::path_from_bytes(path.to_vec()).ok()?, secret })
+}
