@@ -13,11 +13,11 @@ use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
 use crate::error::{Delivery, DisconnectCause};
-use crate::proto::budget_for;
 use crate::proto::codec::{self, Budget};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::message::ShutdownMessage;
 use crate::proto::session::{Asked, Outgoing, Role, Violation, check_kind};
+use crate::proto::{CONTROL_BUDGET, budget_for};
 use crate::record::Record;
 
 /// How long a caller whose write failed waits for the reader to find out why the plugin is gone. The
@@ -294,7 +294,7 @@ impl Connection {
                 }
             }
             Kind::Log => {
-                let record = codec::decode(&frame.payload, self.budget)
+                let record = codec::decode(&frame.payload, CONTROL_BUDGET)
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 events.record(record);
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::transport::Transport;
 use super::{lock, wait};
 use crate::proto::codec;
-use crate::proto::frame::{HEADER_LEN, Header, seal};
+use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
@@ -127,7 +127,7 @@ impl FrameWriter {
 
 fn message_frame<T: serde::Serialize>(header: Header, message: &T) -> Result<Vec<u8>, WriteError> {
     let mut frame = vec![0; HEADER_LEN];
-    codec::encode(message, &mut frame, u32::MAX as usize)
+    codec::encode(message, &mut frame, CONTROL_LIMIT as usize + HEADER_LEN)
         .map_err(|error| WriteError::Io(io::Error::other(error)))?;
     seal(&mut frame, header);
     Ok(frame)
