@@ -211,7 +211,8 @@ impl Connection {
             if let Some(cause) = &calls.refusal {
                 return Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent));
             }
-            if !calls.outgoing.is_full() {
+            // A sign of life is wanted most when every call hangs.
+            if asked == Asked::Ping || !calls.outgoing.is_full() {
                 return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
             }
             calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut)?;
@@ -250,7 +251,6 @@ impl Connection {
         let abandoned = lock(&self.calls).outgoing.abandon(call);
         match abandoned {
             Ok(Some(_)) => {
-                self.room.notify_all();
                 // When it cannot be sent the reader finds out why, and this call has ended already.
                 let _ = self.writer.write_bare(Header::of_call(Kind::Cancel, call));
                 Err(NoReply::TimedOut)
