@@ -106,8 +106,9 @@ impl Connection {
             stall_timeout,
         });
         let weak = Arc::clone(&connection);
-        // The name tells a person who looks at the threads of the host which plugin this one is for.
-        let name = format!("plugin {}", hello.name);
+        // The name tells a person who looks at the threads of the host which plugin this one is for. It
+        // comes from the peer, and a thread cannot be started under a name with a zero byte.
+        let name = format!("plugin {}", hello.name.replace('\0', ""));
         thread::Builder::new().name(name).spawn(move || weak.read(reader, &*events))?;
         Ok(connection)
     }
