@@ -24,6 +24,10 @@ use crate::record::Record;
 /// reader finds out at once, and waits itself for the process to end; this is longer than that.
 const CAUSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a caller whose deadline has come tries to tell the plugin so. It is late already, and the
+/// message is a courtesy; this covers the large frame of another caller on a plugin that reads.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(10);
+
 /// What the owner of a connection is told. Called on the connection's reader thread, which serves all
 /// calls: what takes long belongs on another one.
 pub trait Events: Send + Sync + 'static {
@@ -252,8 +256,7 @@ impl Connection {
         let abandoned = lock(&self.calls).outgoing.abandon(call);
         match abandoned {
             Ok(Some(_)) => {
-                // When it cannot be sent the reader finds out why, and this call has ended already.
-                let _ = self.writer.write_bare(Header::of_call(Kind::Cancel, call));
+                self.send_bare(Header::of_call(Kind::Cancel, call), Some(Instant::now() + CANCEL_TIMEOUT));
                 Err(NoReply::TimedOut)
             }
             Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
@@ -264,6 +267,17 @@ impl Connection {
                 self.hang_up();
                 Err(NoReply::TimedOut)
             }
+        }
+    }
+
+    /// Sends a frame that nobody waits for an answer to.
+    fn send_bare(&self, header: Header, deadline: Option<Instant>) {
+        match self.writer.write(&header.to_bytes(), deadline) {
+            Err(WriteError::Stalled) => {
+                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout })
+            }
+            // When the connection is gone, the reader finds out why.
+            Ok(()) | Err(WriteError::NoTurn | WriteError::Io(_)) => {}
         }
     }
 
@@ -299,8 +313,7 @@ impl Connection {
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 events.record(record);
             }
-            // When it cannot be answered, the reader sees the end of the stream next.
-            Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, frame.header.call))),
+            Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), None),
             // The end of the stream follows, and says the same.
             Kind::Goodbye => {}
             Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {
