@@ -9,7 +9,8 @@ use crate::error::{
     Unsupported,
 };
 use crate::io::connection::{Connection, NoReply};
-use crate::proto::codec::{self, Decoder, EncodeError};
+use crate::proto::CONTROL_BUDGET;
+use crate::proto::codec::{self, Budget, Decoder, EncodeError};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
 use crate::proto::message::FailureMessage;
 use crate::shape::{DeserializeAs, Same, SerializeAs};
@@ -132,8 +133,8 @@ impl<'r> OutgoingCall<'r> {
     {
         let reply = self.send()?;
         match reply.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply)?),
-            _ => Ok(self.decode::<SO, T>(&reply)?),
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply, self.remote.connection.budget())?),
+            _ => Ok(self.decode::<SO, T>(&reply, self.remote.connection.budget())?),
         }
     }
 
@@ -153,11 +154,11 @@ impl<'r> OutgoingCall<'r> {
         }
     }
 
-    fn decode<S, T>(&self, reply: &Frame) -> Result<T, CallError>
+    fn decode<S, T>(&self, reply: &Frame, budget: Budget) -> Result<T, CallError>
     where
         S: for<'de> DeserializeAs<'de, T>,
     {
-        let mut decoder = Decoder::new(&reply.payload, self.remote.connection.budget());
+        let mut decoder = Decoder::new(&reply.payload, budget);
         let decoded = decoder.next_as::<S, T>().and_then(|value| decoder.finish().map(|()| value));
         decoded.map_err(|error| {
             CallError::Decoding(Box::new(Decoding {
@@ -171,7 +172,7 @@ impl<'r> OutgoingCall<'r> {
 
     fn failure(&self, reply: &Frame) -> CallError {
         let target = self.target();
-        let failure = match self.decode::<Same, FailureMessage>(reply) {
+        let failure = match self.decode::<Same, FailureMessage>(reply, CONTROL_BUDGET) {
             Ok(failure) => failure,
             Err(error) => return error,
         };

@@ -8,7 +8,10 @@ use crate::error::LaunchCause;
 use crate::sys::{ProgramKind, identify};
 
 /// Turns the system's error into one that says what to do about the file.
-pub(crate) fn diagnose(program: &Path, error: io::Error) -> LaunchCause {
+pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Error) -> LaunchCause {
+    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        return LaunchCause::BadDirectory { directory: directory.to_path_buf() };
+    }
     match identify(program) {
         ProgramKind::Missing => LaunchCause::NotFound,
         ProgramKind::NotAFile => LaunchCause::NotAFile,

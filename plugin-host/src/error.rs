@@ -56,6 +56,11 @@ pub enum LaunchCause {
         /// The interpreter that it names.
         interpreter: PathBuf,
     },
+    /// The [current directory](crate::Launcher::current_dir) that was set does not exist.
+    BadDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
     /// The system refused to start a process.
@@ -159,6 +164,11 @@ impl fmt::Display for LaunchCause {
                 f,
                 "it needs `{}`, which is missing; install that, or build the plugin for this system",
                 interpreter.display()
+            ),
+            Self::BadDirectory { directory } => write!(
+                f,
+                "its current directory was to be `{}`, which is not a directory; create it, or set another one",
+                directory.display()
             ),
             Self::InsidePlugin => f.write_str(
                 "this process is itself a plugin, and starting itself again would never end; \

@@ -291,14 +291,20 @@ impl Launcher {
         let watcher = Watcher { source: source.clone(), line: Arc::clone(&line) };
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
-        let process = started.map_err(io_cause)?.map_err(|error| diagnose(&self.program, error))?;
+        let directory = self.command.get_current_dir();
+        let process =
+            started.map_err(io_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
         delivery.set_process(process.id());
 
-        let greeted = self.greet(host_end, &hello, &line, &process, deadline).map_err(|error| {
-            let cause = self.handshake_cause(error, &process);
-            delivery.wait_done(EXIT_GRACE);
-            cause
-        })?;
+        let greeted = match self.greet(host_end, &hello, &line, &process, deadline) {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                let cause = self.handshake_cause(error, &process);
+                drop(source);
+                delivery.wait_done(EXIT_GRACE);
+                return Err(cause);
+            }
+        };
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
         if theirs != self.handshake {
             let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };

@@ -13,16 +13,20 @@ use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
 use crate::error::{Delivery, DisconnectCause};
-use crate::proto::budget_for;
 use crate::proto::codec::{self, Budget};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::message::ShutdownMessage;
 use crate::proto::session::{Asked, Outgoing, Role, Violation, check_kind};
+use crate::proto::{CONTROL_BUDGET, budget_for};
 use crate::record::Record;
 
 /// How long a caller whose write failed waits for the reader to find out why the plugin is gone. The
 /// reader finds out at once, and waits itself for the process to end; this is longer than that.
 const CAUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a caller whose deadline has come tries to tell the plugin so. It is late already, and the
+/// message is a courtesy; this covers the large frame of another caller on a plugin that reads.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// What the owner of a connection is told. Called on the connection's reader thread, which serves all
 /// calls: what takes long belongs on another one.
@@ -30,7 +34,8 @@ pub trait Events: Send + Sync + 'static {
     /// The plugin recorded something.
     fn record(&self, record: Record);
 
-    /// Nothing more will come. Called once; what it returns is what pending and later calls fail with.
+    /// Nothing more will come, unexpectedly. Called once at most; what it returns is what pending and later
+    /// calls fail with.
     fn ended(&self, end: StreamEnd) -> DisconnectCause;
 }
 
@@ -106,8 +111,9 @@ impl Connection {
             stall_timeout,
         });
         let weak = Arc::clone(&connection);
-        // The name tells a person who looks at the threads of the host which plugin this one is for.
-        let name = format!("plugin {}", hello.name);
+        // The name tells a person who looks at the threads of the host which plugin this one is for. It
+        // comes from the peer, and a thread cannot be started under a name with a zero byte.
+        let name = format!("plugin {}", hello.name.replace('\0', ""));
         thread::Builder::new().name(name).spawn(move || weak.read(reader, &*events))?;
         Ok(connection)
     }
@@ -211,7 +217,8 @@ impl Connection {
             if let Some(cause) = &calls.refusal {
                 return Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent));
             }
-            if !calls.outgoing.is_full() {
+            // A sign of life is wanted most when every call hangs.
+            if asked == Asked::Ping || !calls.outgoing.is_full() {
                 return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
             }
             calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut)?;
@@ -250,9 +257,7 @@ impl Connection {
         let abandoned = lock(&self.calls).outgoing.abandon(call);
         match abandoned {
             Ok(Some(_)) => {
-                self.room.notify_all();
-                // When it cannot be sent the reader finds out why, and this call has ended already.
-                let _ = self.writer.write_bare(Header::of_call(Kind::Cancel, call));
+                self.send_bare(Header::of_call(Kind::Cancel, call), Some(Instant::now() + CANCEL_TIMEOUT));
                 Err(NoReply::TimedOut)
             }
             Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
@@ -263,6 +268,17 @@ impl Connection {
                 self.hang_up();
                 Err(NoReply::TimedOut)
             }
+        }
+    }
+
+    /// Sends a frame that nobody waits for an answer to.
+    fn send_bare(&self, header: Header, deadline: Option<Instant>) {
+        match self.writer.write(&header.to_bytes(), deadline) {
+            Err(WriteError::Stalled) => {
+                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout })
+            }
+            // When the connection is gone, the reader finds out why.
+            Ok(()) | Err(WriteError::NoTurn | WriteError::Io(_)) => {}
         }
     }
 
@@ -277,7 +293,8 @@ impl Connection {
                 Err(ReadEnd::Io(error)) => break StreamEnd::Io(error),
             }
         };
-        let cause = events.ended(end);
+        // While the plugin is being ended, its closing the connection is what was wanted.
+        let cause = self.refusal().unwrap_or_else(|| events.ended(end));
         self.close(cause);
     }
 
@@ -294,12 +311,11 @@ impl Connection {
                 }
             }
             Kind::Log => {
-                let record = codec::decode(&frame.payload, self.budget)
+                let record = codec::decode(&frame.payload, CONTROL_BUDGET)
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 events.record(record);
             }
-            // When it cannot be answered, the reader sees the end of the stream next.
-            Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, frame.header.call))),
+            Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), None),
             // The end of the stream follows, and says the same.
             Kind::Goodbye => {}
             Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {

@@ -7,13 +7,12 @@ use std::time::Instant;
 
 use super::reader::{FrameReader, ReadEnd};
 use super::transport::{Transport, write_all};
-use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
+use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{
-    HELLO_LIMIT, HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble,
-    read_preamble,
+    HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble, read_preamble,
 };
 use crate::proto::message::RefuseMessage;
-use crate::proto::{budget_for, codec};
+use crate::proto::{CONTROL_BUDGET, codec};
 
 /// A connection on which both sides have said hello.
 pub struct Greeted {
@@ -43,8 +42,7 @@ pub fn receive_plugin_hello(
     ours: WireLimits,
     deadline: Instant,
 ) -> Result<Greeted, HandshakeError> {
-    let (mut reader, hello) = receive_hello(&transport, Some(deadline))?;
-    reader.set_limit(ours.message);
+    let (reader, hello) = receive_hello(&transport, ours, Some(deadline))?;
     Ok(Greeted { transport, reader, hello, ours })
 }
 
@@ -70,14 +68,12 @@ pub(crate) fn greet_host(
     transport: &Arc<dyn Transport>,
     ours: &PluginHello,
 ) -> Result<(FrameReader, HostHello), HandshakeError> {
-    let greeted = receive_hello(transport, None);
+    let greeted = receive_hello(transport, ours.limits, None);
     if matches!(greeted, Ok(_) | Err(HandshakeError::WireVersion { .. })) {
         // Also to a host of another version, which reads in it who must upgrade.
         send_hello(&**transport, ours, None).map_err(HandshakeError::Io)?;
     }
-    let (mut reader, hello): (FrameReader, HostHello) = greeted?;
-    reader.set_limit(ours.limits.message);
-    Ok((reader, hello))
+    greeted
 }
 
 fn send_hello<T: serde::Serialize>(
@@ -96,13 +92,14 @@ fn send_frame<T: serde::Serialize>(
     deadline: Option<Instant>,
 ) -> io::Result<()> {
     let mut frame = vec![0; HEADER_LEN];
-    codec::encode(message, &mut frame, HELLO_LIMIT as usize + HEADER_LEN).map_err(io::Error::other)?;
+    codec::encode(message, &mut frame, CONTROL_LIMIT as usize + HEADER_LEN).map_err(io::Error::other)?;
     seal(&mut frame, Header::bare(kind));
     write_all(transport, &frame, deadline)
 }
 
 fn receive_hello<T: serde::de::DeserializeOwned>(
     transport: &Arc<dyn Transport>,
+    ours: WireLimits,
     deadline: Option<Instant>,
 ) -> Result<(FrameReader, T), HandshakeError> {
     let mut bytes = [0; PREAMBLE_LEN];
@@ -125,19 +122,18 @@ fn receive_hello<T: serde::de::DeserializeOwned>(
         let (ours, theirs) = (WIRE_VERSIONS.to_string(), theirs.to_string());
         return Err(HandshakeError::WireVersion { ours, theirs });
     }
-    let mut reader = FrameReader::new(Arc::clone(transport), HELLO_LIMIT);
+    let mut reader = FrameReader::new(Arc::clone(transport), ours.message);
     let frame = reader.next_frame(deadline)?;
-    let budget = budget_for(HELLO_LIMIT);
     let bad = |error: codec::DecodeError| {
         HandshakeError::Violation(format!("a {:?} frame that cannot be decoded: {error}", frame.header.kind))
     };
     match frame.header.kind {
         Kind::Hello => {
-            let hello = codec::decode(&frame.payload, budget).map_err(bad)?;
+            let hello = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
             Ok((reader, hello))
         }
         Kind::Refuse => {
-            let message: RefuseMessage = codec::decode(&frame.payload, budget).map_err(bad)?;
+            let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
             Err(HandshakeError::Refused { reason: message.reason })
         }
         kind => Err(HandshakeError::Violation(format!("a {kind:?} frame before its hello"))),

@@ -18,14 +18,9 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    /// Reads frames with payloads of at most `limit` bytes.
+    /// Reads frames; calls and values have at most `limit` bytes.
     pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
         Self { transport, decoder: FrameDecoder::new(limit), error: None }
-    }
-
-    /// Accepts payloads of at most `limit` bytes from now on.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        self.decoder.set_limit(limit);
     }
 
     /// Waits for the next frame.

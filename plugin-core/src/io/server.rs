@@ -10,12 +10,12 @@ use super::{lock, wait};
 use crate::incoming::{Incoming, Refusal, Reply};
 use crate::interface::Service;
 use crate::panic::catch;
-use crate::proto::budget_for;
 use crate::proto::codec::{self, Budget};
 use crate::proto::frame::{Frame, Header, Kind, seal};
 use crate::proto::hello::WireLimits;
 use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
 use crate::proto::session::{Role, Running, Violation, check_kind};
+use crate::proto::{CONTROL_BUDGET, budget_for};
 
 /// Serves the calls of a host.
 pub(crate) struct Server {
@@ -100,14 +100,14 @@ impl Server {
             // A plugin may run a call to its end although nobody waits for it any more.
             Kind::Cancel | Kind::Pong => {}
             Kind::Shutdown => {
-                let message: ShutdownMessage = codec::decode(&frame.payload, self.budget).map_err(bad)?;
+                let message: ShutdownMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
                 self.drain(Duration::from_millis(message.drain_ms));
                 // The host waits for the end of the process, not for this.
                 let _ = self.writer.write_bare(Header::bare(Kind::Goodbye));
                 return Ok(Some(ServeEnd::ShutDown));
             }
             Kind::Refuse => {
-                let message: RefuseMessage = codec::decode(&frame.payload, self.budget).map_err(bad)?;
+                let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Some(ServeEnd::Refused(message.reason)));
             }
             Kind::Hello | Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Log | Kind::Goodbye => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::transport::Transport;
 use super::{lock, wait};
 use crate::proto::codec;
-use crate::proto::frame::{HEADER_LEN, Header, seal};
+use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
@@ -25,12 +25,15 @@ struct State {
     busy: bool,
     /// Whether a frame was cut off, so that the peer could not read what follows.
     broken: bool,
+    /// Since when the peer has taken nothing, if it was asked to. Kept from frame to frame, so that
+    /// writers with short deadlines do not hide that it has stopped.
+    waiting_since: Option<Instant>,
 }
 
 /// A frame was not written, and never will be.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// The deadline came before the first byte; the connection is as good as before.
+    /// The deadline came before the peer took the first byte; the connection is as good as before.
     NoTurn,
     /// The peer took nothing for the stall timeout. Nothing can be written any more.
     Stalled,
@@ -52,13 +55,10 @@ impl FrameWriter {
         Self { transport, stall_timeout, state: Mutex::default(), free: Condvar::new() }
     }
 
-    /// Writes a sealed frame whole, once the frames of other threads are written and before `deadline`
-    /// begun. On an error the peer does not have the frame whole.
+    /// Writes a sealed frame whole, once the frames of other threads are written. The peer has to take
+    /// its first byte before `deadline`. On an error the peer does not have the frame whole.
     pub(crate) fn write(&self, frame: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
-        self.take_turn(deadline)?;
-        let result = self.write_now(frame, None);
-        self.end_turn(result.is_err());
-        result
+        self.write_turn(frame, deadline, None)
     }
 
     /// Encodes and writes a frame whose payload is one of our own messages.
@@ -77,11 +77,7 @@ impl FrameWriter {
         message: &T,
         deadline: Instant,
     ) -> Result<(), WriteError> {
-        let frame = message_frame(header, message)?;
-        self.take_turn(Some(deadline))?;
-        let result = self.write_now(&frame, Some(deadline));
-        self.end_turn(result.is_err());
-        result
+        self.write_turn(&message_frame(header, message)?, Some(deadline), Some(deadline))
     }
 
     /// Writes a frame without a payload.
@@ -89,7 +85,20 @@ impl FrameWriter {
         self.write(&header.to_bytes(), None)
     }
 
-    fn take_turn(&self, deadline: Option<Instant>) -> Result<(), WriteError> {
+    fn write_turn(
+        &self,
+        frame: &[u8],
+        begin_by: Option<Instant>,
+        end_by: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut waiting_since = self.take_turn(begin_by)?;
+        let result = self.write_now(frame, begin_by, end_by, &mut waiting_since);
+        let broken = matches!(result, Err(WriteError::Stalled | WriteError::Io(_)));
+        self.end_turn(broken, waiting_since);
+        result
+    }
+
+    fn take_turn(&self, deadline: Option<Instant>) -> Result<Option<Instant>, WriteError> {
         let mut state = lock(&self.state);
         while state.busy {
             // Without a deadline this ends too: whoever writes is bound by the stall timeout.
@@ -99,25 +108,45 @@ impl FrameWriter {
             return Err(WriteError::Io(io::ErrorKind::BrokenPipe.into()));
         }
         state.busy = true;
-        Ok(())
+        Ok(state.waiting_since)
     }
 
-    fn end_turn(&self, broken: bool) {
+    fn end_turn(&self, broken: bool, waiting_since: Option<Instant>) {
         let mut state = lock(&self.state);
         state.busy = false;
+        state.waiting_since = waiting_since;
         state.broken |= broken;
         drop(state);
         if broken { self.free.notify_all() } else { self.free.notify_one() }
     }
 
-    fn write_now(&self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
+    fn write_now(
+        &self,
+        frame: &[u8],
+        begin_by: Option<Instant>,
+        end_by: Option<Instant>,
+        waiting_since: &mut Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut rest = frame;
         while !rest.is_empty() {
             // The clock starts anew with every byte taken: a slow peer is not a stopped one.
-            let stall = self.stall_timeout.map(|after| Instant::now() + after);
-            let until = [stall, deadline].into_iter().flatten().min();
+            let since = *waiting_since.get_or_insert_with(Instant::now);
+            let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
+            let is_first = rest.len() == frame.len();
+            let until = [stall, end_by, begin_by.filter(|_| is_first)].into_iter().flatten().min();
             match self.transport.write(rest, until) {
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(WriteError::Stalled),
+                Ok(count) => {
+                    rest = &rest[count..];
+                    *waiting_since = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    let has_stalled = stall.is_some_and(|at| at <= Instant::now());
+                    return Err(if is_first && !has_stalled {
+                        WriteError::NoTurn
+                    } else {
+                        WriteError::Stalled
+                    });
+                }
                 Err(error) => return Err(WriteError::Io(error)),
             }
         }
@@ -127,7 +156,7 @@ impl FrameWriter {
 
 fn message_frame<T: serde::Serialize>(header: Header, message: &T) -> Result<Vec<u8>, WriteError> {
     let mut frame = vec![0; HEADER_LEN];
-    codec::encode(message, &mut frame, u32::MAX as usize)
+    codec::encode(message, &mut frame, CONTROL_LIMIT as usize + HEADER_LEN)
         .map_err(|error| WriteError::Io(io::Error::other(error)))?;
     seal(&mut frame, header);
     Ok(frame)

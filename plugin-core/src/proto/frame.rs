@@ -14,6 +14,11 @@ pub(crate) const HEADER_LEN: usize = 32;
 /// hundreds of small frames in one system call and still fits the second-level cache.
 const READ_LEN: usize = 64 * 1024;
 
+/// The largest payload of a frame that carries neither arguments nor a value. The limits that the sides
+/// agree on do not concern these: a panic must arrive also where values are small. A log record has at
+/// most 200 KiB, and the hello of a plugin with 1,000 methods of 200 bytes of signature a quarter of this.
+pub(crate) const CONTROL_LIMIT: u32 = 1024 * 1024;
+
 /// What a frame is for. The numbers are those of docs/protocol.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -62,6 +67,14 @@ impl Kind {
             _ => return None,
         })
     }
+
+    /// The largest payload of a frame of this kind, where `message` is the agreed one.
+    fn limit(self, message: u32) -> u32 {
+        match self {
+            Self::Call | Self::Reply | Self::ErrorReply => message,
+            _ => CONTROL_LIMIT,
+        }
+    }
 }
 
 /// What stands before a payload.
@@ -99,8 +112,8 @@ impl Header {
         bytes
     }
 
-    /// Reads a header; `limit` is the largest payload that is accepted.
-    pub(crate) fn from_bytes(bytes: &[u8; HEADER_LEN], limit: u32) -> Result<Self, FrameError> {
+    /// Reads a header; `message` is the largest payload that is accepted of calls and their values.
+    pub(crate) fn from_bytes(bytes: &[u8; HEADER_LEN], message: u32) -> Result<Self, FrameError> {
         let u64_at = |at: usize| {
             let mut field = [0; 8];
             field.copy_from_slice(&bytes[at..at + 8]);
@@ -111,6 +124,7 @@ impl Header {
             return Err(FrameError::ReservedBits { kind });
         }
         let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let limit = kind.limit(message);
         if length > limit {
             return Err(FrameError::TooLarge { length, limit });
         }
@@ -157,7 +171,7 @@ struct Body {
 }
 
 impl FrameDecoder {
-    /// A decoder that refuses payloads of more than `limit` bytes.
+    /// A decoder that refuses calls and values of more than `limit` bytes.
     pub(crate) fn new(limit: u32) -> Self {
         Self {
             limit,
@@ -167,11 +181,6 @@ impl FrameDecoder {
             body: None,
             frames: VecDeque::new(),
         }
-    }
-
-    /// Refuses payloads of more than `limit` bytes from the next header on.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        self.limit = limit;
     }
 
     /// Where the next bytes of the stream go. Never empty.
@@ -243,11 +252,11 @@ impl FrameDecoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum FrameError {
-    /// A payload is larger than was agreed.
+    /// A payload is larger than was agreed, or than its kind may be.
     TooLarge {
         /// What the header says, in bytes.
         length: u32,
-        /// What was agreed, in bytes.
+        /// The limit, in bytes.
         limit: u32,
     },
     /// A kind that this version of the protocol does not have.
@@ -266,7 +275,7 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { length, limit } => {
-                write!(f, "a frame of {length} bytes, more than the agreed limit of {limit}")
+                write!(f, "a frame of {length} bytes, more than the limit of {limit}")
             }
             Self::UnknownKind { kind } => write!(f, "a frame of the unknown kind {kind}"),
             Self::ReservedBits { kind } => write!(f, "a {kind:?} frame with reserved bits set"),

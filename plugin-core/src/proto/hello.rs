@@ -19,10 +19,6 @@ pub(crate) const WIRE_VERSIONS: Versions = Versions { lowest: 1, highest: 1 };
 /// The size of a preamble in bytes.
 pub(crate) const PREAMBLE_LEN: usize = 16;
 
-/// The largest hello that is accepted. A plugin with 1,000 methods of 200 bytes of signature needs a
-/// quarter of it.
-pub(crate) const HELLO_LIMIT: u32 = 1024 * 1024;
-
 /// A range of wire versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Versions {

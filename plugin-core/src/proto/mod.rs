@@ -12,10 +12,14 @@ pub(crate) mod message;
 pub(crate) mod session;
 
 use codec::Budget;
+use frame::CONTROL_LIMIT;
 
 /// How much memory decoded values may take for each byte that a message may have. Structures of small
 /// strings take about three times their encoding; what takes more is sparse on purpose.
 const MEMORY_PER_BYTE: usize = 4;
+
+/// What decoding the payload of a frame that is neither a call nor a value may cost.
+pub(crate) const CONTROL_BUDGET: Budget = Budget::new(CONTROL_LIMIT as usize * MEMORY_PER_BYTE);
 
 /// What decoding a message of at most `limit` bytes may cost.
 pub(crate) fn budget_for(limit: u32) -> Budget {

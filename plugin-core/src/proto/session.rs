@@ -33,7 +33,10 @@ pub(crate) struct Outgoing<T> {
     next_call: u64,
     max_in_flight: usize,
     pending: HashMap<u64, (Asked, T)>,
-    abandoned: HashSet<u64>,
+    abandoned: HashMap<u64, Asked>,
+    /// How many calls, pings aside, the peer may still be running: those that are pending and those that
+    /// were abandoned, which it counts until it has answered them.
+    unanswered: usize,
     late_replies: u64,
 }
 
@@ -43,14 +46,15 @@ impl<T> Outgoing<T> {
             next_call: 1,
             max_in_flight: max_in_flight.max(1) as usize,
             pending: HashMap::new(),
-            abandoned: HashSet::new(),
+            abandoned: HashMap::new(),
+            unanswered: 0,
             late_replies: 0,
         }
     }
 
     /// Whether one more call would be more than the peer accepts at once.
     pub(crate) fn is_full(&self) -> bool {
-        self.pending.len() >= self.max_in_flight
+        self.unanswered >= self.max_in_flight
     }
 
     /// Begins a call and gives its id. Ids are never used twice.
@@ -58,44 +62,50 @@ impl<T> Outgoing<T> {
         let call = self.next_call;
         self.next_call += 1;
         self.pending.insert(call, (asked, waiter));
+        self.unanswered += usize::from(asked == Asked::Call);
         call
     }
 
     /// Ends a call whose frame never left.
     pub(crate) fn forget(&mut self, call: u64) -> Option<T> {
-        self.pending.remove(&call).map(|(_, waiter)| waiter)
+        let (asked, waiter) = self.pending.remove(&call)?;
+        self.answered(asked);
+        Some(waiter)
     }
 
     /// Ends a call that nobody waits for any more; its reply may still come and is dropped then.
     ///
     /// `None` if the reply has come already.
     pub(crate) fn abandon(&mut self, call: u64) -> Result<Option<T>, Violation> {
-        let Some(waiter) = self.forget(call) else { return Ok(None) };
+        let Some((asked, waiter)) = self.pending.remove(&call) else { return Ok(None) };
         if self.abandoned.len() >= MAX_ABANDONED {
             return Err(Violation::RepliesOwed { count: self.abandoned.len() });
         }
-        self.abandoned.insert(call);
+        self.abandoned.insert(call, asked);
         Ok(Some(waiter))
     }
 
     /// Takes note of a reply: who waits for it, or `None` if it is late.
     pub(crate) fn settle(&mut self, header: &Header) -> Result<Option<T>, Violation> {
-        if let Some((asked, _)) = self.pending.get(&header.call) {
-            if !asked.is_answered_by(header.kind) {
-                return Err(Violation::WrongReply { call: header.call, kind: header.kind });
-            }
-            return Ok(self.forget(header.call));
+        let Header { call, kind, .. } = *header;
+        let pending = self.pending.get(&call).map(|(asked, _)| *asked);
+        let Some(asked) = pending.or_else(|| self.abandoned.get(&call).copied()) else {
+            return Err(Violation::UnknownCall { call, kind });
+        };
+        if !asked.is_answered_by(kind) {
+            return Err(Violation::WrongReply { call, kind });
         }
-        if self.abandoned.remove(&header.call) {
+        if self.abandoned.remove(&call).is_some() {
+            self.answered(asked);
             self.late_replies += 1;
-            return Ok(None);
         }
-        Err(Violation::UnknownCall { call: header.call, kind: header.kind })
+        Ok(self.forget(call))
     }
 
     /// Ends all calls.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.abandoned.clear();
+        self.unanswered = 0;
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
@@ -107,6 +117,10 @@ impl<T> Outgoing<T> {
     /// How many replies came after their caller had given up.
     pub(crate) fn late_replies(&self) -> u64 {
         self.late_replies
+    }
+
+    fn answered(&mut self, asked: Asked) {
+        self.unanswered -= usize::from(asked == Asked::Call);
     }
 }
 
@@ -165,8 +179,7 @@ pub(crate) fn check_kind(role: Role, kind: Kind) -> Result<(), Violation> {
     let legal = match role {
         Role::Host => matches!(
             kind,
-            Kind::Refuse
-                | Kind::Reply
+            Kind::Reply
                 | Kind::ErrorReply
                 | Kind::FailureReply
                 | Kind::Log
