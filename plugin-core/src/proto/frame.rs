@@ -188,10 +188,14 @@ impl FrameDecoder {
     /// Call [`filled`](Self::filled) and take all frames before asking again.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if let Some(body) = &mut self.body {
-            // The vector grows with what arrived: at most twice that, never what the header claims.
-            let missing = body.header.length as usize - body.filled;
-            let step = missing.min(READ_LEN.max(body.filled));
-            body.payload.resize(body.filled + step, 0);
+            // The vector grows with what arrived: to twice that and never to what the header claims; and
+            // only when it is full, so that small pieces do not make it grow each time.
+            if body.filled == body.payload.len() {
+                let missing = body.header.length as usize - body.filled;
+                let step = missing.min(READ_LEN.max(body.filled));
+                body.payload.reserve_exact(step);
+                body.payload.resize(body.filled + step, 0);
+            }
             return &mut body.payload[body.filled..];
         }
         if self.start > 0 {
@@ -241,8 +245,7 @@ impl FrameDecoder {
 
     fn finish_body(&mut self) -> bool {
         let whole = self.body.take_if(|body| body.filled == body.header.length as usize);
-        let Some(mut body) = whole else { return false };
-        body.payload.truncate(body.filled);
+        let Some(body) = whole else { return false };
         self.frames.push_back(Frame { header: body.header, payload: body.payload });
         true
     }
