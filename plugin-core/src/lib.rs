@@ -63,6 +63,10 @@ mod serve;
 mod shape;
 mod sys;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 #[doc(hidden)]
 #[path = "host_side.rs"]
 pub mod __host;

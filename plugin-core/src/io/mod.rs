@@ -35,3 +35,6 @@ pub(crate) fn wait<'a, T>(
     }
     Some(condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,8 +65,14 @@ impl Server {
     pub(crate) fn run(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
         let this = Arc::clone(self);
         let workers = Workers::new(move |call: Frame| this.answer(&call));
+        let end = self.read(&mut reader, &workers);
+        workers.close();
+        end
+    }
+
+    fn read(&self, reader: &mut FrameReader, workers: &Arc<Workers<Frame>>) -> ServeEnd {
         loop {
-            match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, &workers)?)) {
+            match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, workers)?)) {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,
                 Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => return ServeEnd::HostGone,

@@ -21,21 +21,36 @@ pub(crate) struct Workers<J> {
     queue: Mutex<Queue<J>>,
     added: Condvar,
     run: Box<dyn Fn(J) + Send + Sync>,
+    max_threads: usize,
+    idle_timeout: Duration,
 }
 
 struct Queue<J> {
     jobs: VecDeque<J>,
     threads: usize,
     idle: usize,
+    /// Whether no more jobs will come.
+    closed: bool,
 }
 
 impl<J: Send + 'static> Workers<J> {
     /// Threads that call `run` for each job. `run` does not panic.
     pub(crate) fn new(run: impl Fn(J) + Send + Sync + 'static) -> Arc<Self> {
+        Self::with(MAX_THREADS, IDLE_TIMEOUT, run)
+    }
+
+    /// At most `max_threads` threads, which end when they had no work for `idle_timeout`.
+    pub(super) fn with(
+        max_threads: usize,
+        idle_timeout: Duration,
+        run: impl Fn(J) + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, idle: 0 }),
+            queue: Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, idle: 0, closed: false }),
             added: Condvar::new(),
             run: Box::new(run),
+            max_threads,
+            idle_timeout,
         })
     }
 
@@ -45,7 +60,7 @@ impl<J: Send + 'static> Workers<J> {
     pub(crate) fn submit(self: &Arc<Self>, job: J) -> Result<(), (J, io::Error)> {
         let mut queue = lock(&self.queue);
         queue.jobs.push_back(job);
-        if queue.idle >= queue.jobs.len() || queue.threads >= MAX_THREADS {
+        if queue.idle >= queue.jobs.len() || queue.threads >= self.max_threads {
             drop(queue);
             self.added.notify_one();
             return Ok(());
@@ -67,6 +82,12 @@ impl<J: Send + 'static> Workers<J> {
         }
     }
 
+    /// Lets the threads end as soon as they have no work.
+    pub(crate) fn close(&self) {
+        lock(&self.queue).closed = true;
+        self.added.notify_all();
+    }
+
     fn work(&self) {
         let mut queue = lock(&self.queue);
         loop {
@@ -76,8 +97,12 @@ impl<J: Send + 'static> Workers<J> {
                 queue = lock(&self.queue);
                 continue;
             }
+            if queue.closed {
+                queue.threads -= 1;
+                return;
+            }
             queue.idle += 1;
-            let waited = self.added.wait_timeout(queue, IDLE_TIMEOUT);
+            let waited = self.added.wait_timeout(queue, self.idle_timeout);
             let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = again;
             queue.idle -= 1;

@@ -243,6 +243,12 @@ impl FrameDecoder {
         self.body.is_none() && self.start == self.end
     }
 
+    /// How many bytes of memory are held for a payload that is not complete.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.payload.capacity())
+    }
+
     fn finish_body(&mut self) -> bool {
         let whole = self.body.take_if(|body| body.filled == body.header.length as usize);
         let Some(body) = whole else { return false };
@@ -287,3 +293,7 @@ impl fmt::Display for FrameError {
 }
 
 impl core::error::Error for FrameError {}
+
+#[cfg(test)]
+#[path = "tests/frame.rs"]
+mod tests;

@@ -221,3 +221,7 @@ impl InstanceHello {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/hello.rs"]
+mod tests;

@@ -25,3 +25,6 @@ pub(crate) const CONTROL_BUDGET: Budget = Budget::new(CONTROL_LIMIT as usize * M
 pub(crate) fn budget_for(limit: u32) -> Budget {
     Budget::new((limit as usize).saturating_mul(MEMORY_PER_BYTE))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

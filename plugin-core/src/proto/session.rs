@@ -7,7 +7,7 @@ use super::frame::{Header, Kind};
 
 /// How many abandoned calls may wait for their late replies. Each costs 8 bytes here and a running
 /// method in the plugin; a plugin that owes this many replies is not going to answer.
-const MAX_ABANDONED: usize = 65_536;
+pub(crate) const MAX_ABANDONED: usize = 65_536;
 
 /// What a reply is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,3 +238,7 @@ impl fmt::Display for Violation {
 }
 
 impl core::error::Error for Violation {}
+
+#[cfg(test)]
+#[path = "tests/session.rs"]
+mod tests;

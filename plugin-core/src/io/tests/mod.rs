@@ -1,0 +1,10 @@
+//! Connections in one process: both sides over a transport in memory.
+
+mod calls;
+mod faults;
+mod handshake;
+mod hostile;
+mod reader;
+mod support;
+mod workers;
+mod writer;

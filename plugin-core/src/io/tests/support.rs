@@ -1,0 +1,338 @@
+//! A service with methods that do what a test needs, and both sides of a connection to it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::error::{CallError, DisconnectCause};
+use crate::incoming::{Incoming, Refusal, Reply};
+use crate::interface::{Interface, Method, Service, method_id};
+use crate::io::connection::{Connection, Events, StreamEnd};
+use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
+use crate::io::lock;
+use crate::io::reader::FrameReader;
+use crate::io::server::{ServeEnd, Server};
+use crate::io::transport::{Transport, memory};
+use crate::io::writer::FrameWriter;
+use crate::proto::codec::encode;
+use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
+use crate::proto::hello::{HostHello, InstanceHello, PluginHello, WIRE_VERSIONS, WireLimits, preamble};
+use crate::record::Record;
+use crate::remote::{OutgoingCall, Remote};
+use crate::shape::Same;
+
+/// Longer than anything takes here. A test that would fail waits for it; one that passes never does.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) const LIMITS: WireLimits = WireLimits { message: 1024 * 1024, in_flight: 64 };
+
+pub(super) fn patience() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+pub(super) const TESTER: Interface = Interface::new(
+    "Tester",
+    &[
+        Method::new("echo", "fn echo(&self, text: &str) -> String", "(String)->String"),
+        Method::new("fail", "fn fail(&self, text: &str) -> Result<()>", "(String)->Result<()>"),
+        Method::new("panic", "fn panic(&self, text: &str)", "(String)->()"),
+        Method::new("wait", "fn wait(&self, text: &str) -> String", "(String)->String"),
+        Method::new("repeat", "fn repeat(&self, text: &str) -> String", "(String)->String"),
+    ],
+);
+
+/// Runs the calls of the tests and remembers them.
+#[derive(Default)]
+pub(super) struct Tester {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// How often the methods ran with each text.
+    runs: BTreeMap<String, usize>,
+    waiting: usize,
+    most_waiting: usize,
+    is_open: bool,
+}
+
+impl Tester {
+    pub(super) fn runs(&self, text: &str) -> usize {
+        lock(&self.state).runs.get(text).copied().unwrap_or(0)
+    }
+
+    /// How many calls of `wait` ran at once, at most.
+    pub(super) fn most_waiting(&self) -> usize {
+        lock(&self.state).most_waiting
+    }
+
+    /// Blocks until so many calls of `wait` run.
+    pub(super) fn await_waiting(&self, count: usize) {
+        let state = lock(&self.state);
+        let (state, timeout) =
+            self.changed.wait_timeout_while(state, PATIENCE, |state| state.waiting < count).unwrap();
+        assert!(!timeout.timed_out(), "{} of {count} calls came", state.waiting);
+    }
+
+    /// Lets all calls of `wait` return, now and later.
+    pub(super) fn open(&self) {
+        lock(&self.state).is_open = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut state = lock(&self.state);
+        state.waiting += 1;
+        state.most_waiting = state.most_waiting.max(state.waiting);
+        self.changed.notify_all();
+        let mut state = self.changed.wait_while(state, |state| !state.is_open).unwrap();
+        state.waiting -= 1;
+    }
+}
+
+/// What the plugin side serves, so that the test keeps its own hand on the tester.
+pub(super) struct Served(pub(super) Arc<Tester>);
+
+impl Service for Served {
+    fn interface(&self) -> Interface {
+        TESTER
+    }
+
+    fn dispatch(&self, mut call: Incoming<'_>) -> Result<Reply, Refusal> {
+        let method = TESTER.methods.iter().find(|method| method.id == call.method());
+        let Some(method) = method else { return Err(Refusal::UnknownMethod) };
+        let text = call.arg::<Same, String>("text")?;
+        call.end_args()?;
+        *lock(&self.0.state).runs.entry(text.clone()).or_default() += 1;
+        match method.name {
+            "fail" => call.result::<Same, Same, (), CallError>(&Err(CallError::failed(text))),
+            "panic" => panic!("{text}"),
+            "repeat" => call.value::<Same, String>(&"x".repeat(text.parse().unwrap())),
+            "wait" => {
+                self.0.wait();
+                call.value::<Same, String>(&text)
+            }
+            _ => call.value::<Same, String>(&text),
+        }
+    }
+}
+
+/// What the owner of the connection was told.
+#[derive(Default)]
+pub(super) struct Told {
+    state: Mutex<(Vec<Record>, Vec<StreamEnd>)>,
+    changed: Condvar,
+}
+
+impl Told {
+    /// The only end of the connection, waited for. An end that the host itself wanted is not told.
+    pub(super) fn end(&self) -> String {
+        let state = lock(&self.state);
+        let (state, timeout) =
+            self.changed.wait_timeout_while(state, PATIENCE, |state| state.1.is_empty()).unwrap();
+        assert!(!timeout.timed_out(), "the connection has not ended");
+        assert_eq!(state.1.len(), 1, "{:?}", state.1);
+        format!("{:?}", state.1[0])
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !lock(&self.state).1.is_empty()
+    }
+
+    pub(super) fn await_records(&self, count: usize) -> Vec<Record> {
+        let state = lock(&self.state);
+        let (state, timeout) =
+            self.changed.wait_timeout_while(state, PATIENCE, |state| state.0.len() < count).unwrap();
+        assert!(!timeout.timed_out(), "{} of {count} records came", state.0.len());
+        state.0.clone()
+    }
+}
+
+struct Teller(Arc<Told>);
+
+impl Events for Teller {
+    fn record(&self, record: Record) {
+        lock(&self.0.state).0.push(record);
+        self.0.changed.notify_all();
+    }
+
+    fn ended(&self, end: StreamEnd) -> DisconnectCause {
+        lock(&self.0.state).1.push(end);
+        self.0.changed.notify_all();
+        DisconnectCause::Io(Arc::new(io::ErrorKind::UnexpectedEof.into()))
+    }
+}
+
+/// The host's side of a connection.
+pub(super) struct Host {
+    pub(super) connection: Arc<Connection>,
+    pub(super) told: Arc<Told>,
+}
+
+impl Host {
+    pub(super) fn remote(&self, object: u64, timeout: Option<Duration>) -> Remote {
+        Remote::new(Arc::clone(&self.connection), object, "p".into(), "Tester", timeout)
+    }
+
+    pub(super) fn call(&self, method: &'static str, text: &str) -> Result<String, CallError> {
+        call(&self.remote(1, None), method, text)
+    }
+
+    pub(super) fn close(&self) {
+        self.connection.close(DisconnectCause::Killed);
+    }
+}
+
+pub(super) fn call(remote: &Remote, method: &'static str, text: &str) -> Result<String, CallError> {
+    let mut call = OutgoingCall::new(remote, method, method_id(method));
+    call.arg::<Same, str>("text", text);
+    call.value::<Same, String>()
+}
+
+pub(super) fn host_hello(limits: WireLimits) -> HostHello {
+    HostHello { application: "a".into(), protocol: 1, limits, log_level: 5, extensions: Vec::new() }
+}
+
+pub(super) fn plugin_hello(limits: WireLimits) -> PluginHello {
+    PluginHello {
+        application: "a".into(),
+        protocol: 1,
+        name: "p".into(),
+        version: "1".into(),
+        limits,
+        instances: vec![InstanceHello::new(1, &TESTER, "")],
+        extensions: Vec::new(),
+    }
+}
+
+/// Says hello as a host that stalls after `stall`.
+pub(super) fn host(
+    transport: Arc<dyn Transport>,
+    limits: WireLimits,
+    stall: Duration,
+) -> Result<Host, HandshakeError> {
+    let greeted = receive_plugin_hello(transport, limits, patience())?;
+    let told = Arc::new(Told::default());
+    let connection = Connection::start(greeted, stall, Box::new(Teller(Arc::clone(&told)))).unwrap();
+    Ok(Host { connection, told })
+}
+
+/// Both sides of a connection.
+pub(super) struct Pair {
+    pub(super) host: Host,
+    pub(super) tester: Arc<Tester>,
+    pub(super) plugin: JoinHandle<Result<ServeEnd, HandshakeError>>,
+}
+
+impl Pair {
+    pub(super) fn new(host_limits: WireLimits, plugin_limits: WireLimits) -> Self {
+        // Smaller than most messages, so that they are taken in pieces.
+        let (ours, theirs) = memory::pair(100);
+        let tester = Arc::default();
+        let plugin = serve(Arc::new(theirs), plugin_limits, &tester);
+        let ours: Arc<dyn Transport> = Arc::new(ours);
+        send_host_hello(&*ours, &host_hello(host_limits), patience()).unwrap();
+        let host = host(ours, host_limits, PATIENCE).unwrap();
+        Self { host, tester, plugin }
+    }
+
+    /// How the plugin's side ended.
+    pub(super) fn plugin_end(self) -> String {
+        format!("{:?}", self.plugin.join().unwrap().unwrap())
+    }
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new(LIMITS, LIMITS)
+    }
+}
+
+/// Runs the plugin's side on a thread of its own.
+pub(super) fn serve(
+    transport: Arc<dyn Transport>,
+    limits: WireLimits,
+    tester: &Arc<Tester>,
+) -> JoinHandle<Result<ServeEnd, HandshakeError>> {
+    let service: Arc<dyn Service> = Arc::new(Served(Arc::clone(tester)));
+    let run = move || {
+        let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
+        let writer = Arc::new(FrameWriter::new(Arc::clone(&transport), None));
+        let end = Server::new(writer, vec![service], limits, hello.limits).run(reader);
+        // A process that ends closes its connection.
+        transport.shut_down();
+        Ok(end)
+    };
+    Builder::new().name("plugin".into()).spawn(run).unwrap()
+}
+
+/// A plugin whose every byte the test decides.
+pub(super) struct RawPlugin {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) reader: FrameReader,
+}
+
+impl RawPlugin {
+    /// Says hello to a new host and starts the host's side.
+    pub(super) fn connect(limits: WireLimits, stall: Duration, capacity: usize) -> (Self, Host) {
+        let (raw, ours) = Self::start(&plugin_hello(limits), capacity);
+        (raw, host(ours, limits, stall).unwrap())
+    }
+
+    pub(super) fn start(hello: &PluginHello, capacity: usize) -> (Self, Arc<dyn Transport>) {
+        let (ours, theirs) = memory::pair(capacity);
+        let (ours, transport): (Arc<dyn Transport>, Arc<dyn Transport>) = (Arc::new(ours), Arc::new(theirs));
+        let raw = Self { reader: FrameReader::new(Arc::clone(&transport), u32::MAX), transport };
+        write_all(&*raw.transport, &preamble(WIRE_VERSIONS));
+        raw.send(Header::bare(Kind::Hello), hello);
+        (raw, ours)
+    }
+
+    pub(super) fn next(&mut self) -> Frame {
+        self.reader.next_frame(Some(patience())).unwrap()
+    }
+
+    pub(super) fn send<T: serde::Serialize + ?Sized>(&self, header: Header, payload: &T) {
+        write_all(&*self.transport, &frame(header, payload));
+    }
+}
+
+/// A host whose every byte the test decides, and a plugin that has said hello to it.
+pub(super) struct RawHost {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) reader: FrameReader,
+    pub(super) tester: Arc<Tester>,
+    pub(super) plugin: JoinHandle<Result<ServeEnd, HandshakeError>>,
+}
+
+impl RawHost {
+    pub(super) fn connect(plugin_limits: WireLimits, capacity: usize) -> Self {
+        let (ours, theirs) = memory::pair(capacity);
+        send_host_hello(&ours, &host_hello(LIMITS), patience()).unwrap();
+        let (transport, tester): (Arc<dyn Transport>, Arc<Tester>) = (Arc::new(ours), Arc::default());
+        let plugin = serve(Arc::new(theirs), plugin_limits, &tester);
+        let greeted = receive_plugin_hello(Arc::clone(&transport), LIMITS, patience()).unwrap();
+        Self { transport, reader: greeted.reader, tester, plugin }
+    }
+
+    /// How the plugin's side ended.
+    pub(super) fn plugin_end(self) -> String {
+        format!("{:?}", self.plugin.join().unwrap().unwrap())
+    }
+}
+
+pub(super) fn frame<T: serde::Serialize + ?Sized>(header: Header, payload: &T) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_LEN];
+    encode(payload, &mut bytes, usize::MAX).unwrap();
+    seal(&mut bytes, header);
+    bytes
+}
+
+pub(super) fn write_all(transport: &dyn Transport, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        bytes = &bytes[transport.write(bytes, Some(patience())).unwrap()..];
+    }
+}

@@ -1,0 +1,262 @@
+//! Values whose bytes the golden table and docs/protocol.md show, each under a name.
+
+use core::fmt::Debug;
+use core::marker::PhantomData;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::interface::{Interface, Method};
+use crate::proto::CONTROL_BUDGET;
+use crate::proto::codec::{Decoder, decode, encode, encode_as};
+use crate::proto::frame::{FrameDecoder, HEADER_LEN, Header, Kind, seal};
+use crate::proto::hello::{
+    Extension, HostHello, InstanceHello, PluginHello, Versions, WireLimits, preamble, read_preamble,
+};
+use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
+use crate::record::{Field, Level, Record, Span, Value};
+use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs};
+
+/// A value, what the code makes of it, and the way back.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    /// What the code encodes.
+    pub(crate) bytes: Vec<u8>,
+    /// Fails unless the code decodes the value from these bytes.
+    pub(crate) check_decoded: Box<dyn Fn(&[u8])>,
+}
+
+impl Sample {
+    /// A value on its own.
+    fn value<T>(name: &'static str, value: T) -> Self
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
+    {
+        Self::shaped::<Same, T>(name, value, PhantomData)
+    }
+
+    /// A value in a shape of its own.
+    fn shaped<S, T>(name: &'static str, value: T, _: PhantomData<S>) -> Self
+    where
+        S: SerializeAs<T> + for<'de> DeserializeAs<'de, T>,
+        T: PartialEq + Debug + 'static,
+    {
+        let mut bytes = Vec::new();
+        encode_as::<S, T>(&value, &mut bytes, usize::MAX).unwrap();
+        let check_decoded = move |bytes: &[u8]| {
+            let mut decoder = Decoder::new(bytes, CONTROL_BUDGET);
+            assert_eq!(decoder.next_as::<S, T>().as_ref(), Ok(&value), "{name}");
+            assert_eq!(decoder.finish(), Ok(()), "{name}");
+        };
+        Self { name, bytes, check_decoded: Box::new(check_decoded) }
+    }
+
+    /// A frame with this payload; that of a unit is empty.
+    fn frame<T>(name: &'static str, header: Header, payload: T) -> Self
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
+    {
+        let mut bytes = vec![0; HEADER_LEN];
+        encode(&payload, &mut bytes, usize::MAX).unwrap();
+        seal(&mut bytes, header);
+        let check_decoded = move |bytes: &[u8]| {
+            let mut decoder = FrameDecoder::new(u32::MAX);
+            decoder.space()[..bytes.len()].copy_from_slice(bytes);
+            decoder.filled(bytes.len()).unwrap();
+            let frame = decoder.next_frame().expect(name);
+            assert!(decoder.is_between_frames(), "{name}");
+            assert_eq!(Header { length: 0, ..frame.header }, header, "{name}");
+            assert_eq!(decode::<T>(&frame.payload, CONTROL_BUDGET).as_ref(), Ok(&payload), "{name}");
+        };
+        Self { name, bytes, check_decoded: Box::new(check_decoded) }
+    }
+
+    fn preamble(name: &'static str, lowest: u16, highest: u16) -> Self {
+        let versions = Versions { lowest, highest };
+        let check_decoded =
+            move |bytes: &[u8]| assert_eq!(read_preamble(bytes), Ok(Some(versions)), "{name}");
+        Self { name, bytes: preamble(versions).to_vec(), check_decoded: Box::new(check_decoded) }
+    }
+}
+
+/// The interface of the examples.
+pub(crate) const GREETER: Interface = Interface::new(
+    "Greeter",
+    &[Method::new("greet", "fn greet(&self, name: &str) -> Result<String>", "(String)->Result<String>")],
+);
+
+pub(crate) const LIMITS: WireLimits = WireLimits { message: 64 * 1024 * 1024, in_flight: 1024 };
+
+pub(crate) fn host_hello() -> HostHello {
+    HostHello {
+        application: "notes".into(),
+        protocol: 1,
+        limits: LIMITS,
+        log_level: 3,
+        extensions: Vec::new(),
+    }
+}
+
+pub(crate) fn plugin_hello() -> PluginHello {
+    PluginHello {
+        application: "notes".into(),
+        protocol: 1,
+        name: "english".into(),
+        version: "1.0.0".into(),
+        limits: LIMITS,
+        instances: vec![InstanceHello::new(1, &GREETER, "")],
+        extensions: Vec::new(),
+    }
+}
+
+pub(crate) fn greet_header() -> Header {
+    Header { object: 1, method: GREETER.methods[0].id, ..Header::of_call(Kind::Call, 1) }
+}
+
+/// What goes over the wire in the session at the end of the document, in order.
+pub(crate) fn session() -> Vec<Sample> {
+    vec![
+        Sample::preamble("host-preamble", 1, 1),
+        Sample::frame("host-hello", Header::bare(Kind::Hello), host_hello()),
+        Sample::preamble("plugin-preamble", 1, 1),
+        Sample::frame("plugin-hello", Header::bare(Kind::Hello), plugin_hello()),
+        Sample::frame("call", greet_header(), "world".to_owned()),
+        Sample::frame("reply", Header::of_call(Kind::Reply, 1), "Hello, world!".to_owned()),
+        Sample::frame("shutdown", Header::bare(Kind::Shutdown), ShutdownMessage { drain_ms: 2000 }),
+        Sample::frame("goodbye", Header::bare(Kind::Goodbye), ()),
+    ]
+}
+
+/// The examples of the document.
+pub(crate) fn document() -> Vec<Sample> {
+    let mut samples = vec![
+        Sample::value("scalars", (true, 7_u8, -2_i16, 0x0102_0304_u32, 1.5_f32, 'é')),
+        Sample::value("text", "é!".to_owned()),
+        Sample::value("list", vec![1_u16, 2]),
+        Sample::value("map", BTreeMap::from([(1_u8, "a".to_owned())])),
+        Sample::value("options", (Some(5_u8), None::<u8>)),
+        Sample::value("results", (Ok::<u8, ()>(7), Err::<(), String>("e".into()))),
+        Sample::shaped("path", path(), PhantomData::<PathBytes>),
+        Sample::value("method-ids", ["", "a", "greet"].map(crate::interface::method_id)),
+        Sample::value("fingerprint", GREETER.methods[0].fingerprint),
+        Sample::frame("panicked", Header::of_call(Kind::FailureReply, 1), panicked()),
+        Sample::frame("record", Header::bare(Kind::Log), small_record()),
+    ];
+    samples.extend(session());
+    samples
+}
+
+/// Every kind of frame and every variant of every message.
+pub(crate) fn golden() -> Vec<Sample> {
+    let failure = |name, failure| Sample::frame(name, Header::of_call(Kind::FailureReply, 6), failure);
+    vec![
+        Sample::preamble("preamble", 1, 1),
+        Sample::preamble("preamble of versions 2 to 258", 2, 258),
+        Sample::frame("hello of the host", Header::bare(Kind::Hello), host_hello()),
+        Sample::frame(
+            "hello of a host with extensions",
+            Header::bare(Kind::Hello),
+            HostHello { log_level: 0, extensions: extensions(), ..host_hello() },
+        ),
+        Sample::frame("hello of the plugin", Header::bare(Kind::Hello), plugin_hello()),
+        Sample::frame(
+            "hello of a plugin with two instances and extensions",
+            Header::bare(Kind::Hello),
+            PluginHello {
+                instances: vec![
+                    InstanceHello::new(1, &GREETER, "one"),
+                    InstanceHello::new(2, &Interface::new("Empty", &[]), "two"),
+                ],
+                extensions: extensions(),
+                ..plugin_hello()
+            },
+        ),
+        Sample::frame("refuse", Header::bare(Kind::Refuse), RefuseMessage { reason: "no".into() }),
+        Sample::frame(
+            "call with the arguments u8 9, string",
+            Header { object: 2, method: 3, ..Header::of_call(Kind::Call, 4) },
+            (9_u8, "x".to_owned()),
+        ),
+        Sample::frame(
+            "call without arguments",
+            Header { object: 2, method: 3, ..Header::of_call(Kind::Call, 5) },
+            (),
+        ),
+        Sample::frame("reply u32 7", Header::of_call(Kind::Reply, 4), 7_u32),
+        Sample::frame("reply of a unit", Header::of_call(Kind::Reply, 5), ()),
+        Sample::frame("error reply of a string", Header::of_call(Kind::ErrorReply, 4), "bad".to_owned()),
+        failure("failure: panicked", panicked()),
+        failure(
+            "failure: panicked, with a backtrace",
+            FailureMessage::Panicked {
+                message: "m".into(),
+                location: None,
+                backtrace: Some("0: main".into()),
+            },
+        ),
+        failure("failure: unknown method", FailureMessage::UnknownMethod),
+        failure("failure: unknown object", FailureMessage::UnknownObject),
+        failure(
+            "failure: bad arguments",
+            FailureMessage::BadArguments { argument: "name".into(), reason: "r".into() },
+        ),
+        failure("failure: bad reply", FailureMessage::BadReply { reason: "r".into() }),
+        failure("failure: reply too large", FailureMessage::ReplyTooLarge { size: 257, limit: 256 }),
+        failure("failure: no thread", FailureMessage::NoThread { reason: "r".into() }),
+        Sample::frame("cancel", Header::of_call(Kind::Cancel, 4), ()),
+        Sample::frame("log", Header::bare(Kind::Log), small_record()),
+        Sample::frame("log with every kind of value", Header::bare(Kind::Log), large_record()),
+        Sample::frame("ping", Header::of_call(Kind::Ping, 8), ()),
+        Sample::frame("pong", Header::of_call(Kind::Pong, 8), ()),
+        Sample::frame("shutdown", Header::bare(Kind::Shutdown), ShutdownMessage { drain_ms: 2000 }),
+        Sample::frame("goodbye", Header::bare(Kind::Goodbye), ()),
+    ]
+}
+
+fn extensions() -> Vec<Extension> {
+    vec![Extension { key: 7, value: vec![1, 2] }, Extension { key: 8, value: Vec::new() }]
+}
+
+fn panicked() -> FailureMessage {
+    FailureMessage::Panicked {
+        message: "oh".into(),
+        location: Some("src/main.rs:7:5".into()),
+        backtrace: None,
+    }
+}
+
+fn small_record() -> Record {
+    let mut record = Record::new(Level::Info, "notes", "saved");
+    record.timestamp = 1_700_000_000_000_000;
+    record.push(Field::new("count", Value::U64(3)));
+    record
+}
+
+fn large_record() -> Record {
+    let mut record = Record::new(Level::Error, "t", "m");
+    let values = [
+        Value::Bool(true),
+        Value::I64(-1),
+        Value::U64(2),
+        Value::F64(0.5),
+        Value::Str("s".into()),
+        Value::Debug("d".into()),
+    ];
+    values.into_iter().for_each(|value| record.push(Field::new("f", value)));
+    let mut span = Span::new("inner");
+    span.set(Field::new("id", Value::U64(1)));
+    record.set_spans(vec![Span::new("outer"), span]);
+    record.module_path = Some("p".into());
+    record.file = Some("f.rs".into());
+    record.line = Some(9);
+    record.timestamp = 1;
+    record
+}
+
+#[cfg(unix)]
+fn path() -> PathBuf {
+    let bytes: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(b"/a\xff".to_vec());
+    bytes.into()
+}
