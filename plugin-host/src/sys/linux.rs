@@ -36,6 +36,9 @@ pub(crate) fn configure(command: &mut Command, shares_stdin: bool) {
     }
 }
 
+/// The reading end of what a process prints to.
+pub(crate) type Pipe = OwnedFd;
+
 /// A process that was started, until it has been waited for.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
@@ -67,12 +70,13 @@ impl ProcessHandle {
         Ok(Self { group, descriptor, child: Mutex::new(Some(child)) })
     }
 
-    /// Waits until `socket` can be read.
+    /// Waits until somebody connects to `listener`.
     ///
     /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
-    pub(crate) fn wait_readable(&self, socket: &impl AsFd, deadline: Instant) -> io::Result<()> {
+    pub(crate) fn wait_connection(&self, listener: &Listener, deadline: Instant) -> io::Result<()> {
+        let Listener::UdSocket(listener) = listener;
         loop {
-            let mut fds = vec![PollFd::new(socket, PollFlags::IN)];
+            let mut fds = vec![PollFd::new(listener, PollFlags::IN)];
             fds.extend(self.descriptor.iter().map(|descriptor| PollFd::new(descriptor, PollFlags::IN)));
             let left = deadline.saturating_duration_since(Instant::now());
             match poll(&mut fds, Some(&Timespec::try_from(left).map_err(io::Error::other)?)) {
@@ -120,8 +124,8 @@ impl ProcessHandle {
 /// Reads what the process prints, and gives its exit status once it has ended.
 pub(crate) fn watch(
     process: &ProcessHandle,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
+    stdout: Option<Pipe>,
+    stderr: Option<Pipe>,
     mut give: impl FnMut(StreamName, &[u8]),
 ) -> Option<ExitStatus> {
     let mut buffer = vec![0; READ_LEN];
@@ -183,13 +187,6 @@ fn read_some(
             true
         }
         Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
-    }
-}
-
-/// What a listener can be waited for by.
-pub(crate) fn descriptor(listener: &Listener) -> BorrowedFd<'_> {
-    match listener {
-        Listener::UdSocket(listener) => listener.as_fd(),
     }
 }
 

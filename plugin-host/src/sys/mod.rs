@@ -4,9 +4,7 @@
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{
-    ProcessHandle, ProgramKind, configure, descriptor, identify, is_same_user, random, watch,
-};
+pub(crate) use linux::{ProcessHandle, ProgramKind, configure, identify, is_same_user, random, watch};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("plugin-host does not support this system yet");
