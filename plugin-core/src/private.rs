@@ -6,4 +6,4 @@ pub use crate::incoming::{Incoming, Refusal, Reply};
 pub use crate::interface::{Client, Interface, Method, Service, method_id};
 pub use crate::plugin::{Plugin, Registry};
 pub use crate::remote::{OutgoingCall, Remote};
-pub use crate::shape::{Boxed, Bytes, DeserializeAs, Map, Opt, PathBytes, Same, Seq, SerializeAs};
+pub use crate::shape::{Boxed, Bytes, DeserializeAs, Map, Opt, PathBytes, Same, Seq, SerializeAs, Tuple};
