@@ -2,12 +2,12 @@
 
 use quote::ToTokens;
 use syn::{
-    GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, Safety, Signature, Type,
-    TypeParamBound, TypePath, TypeReference,
+    FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, ReturnType,
+    Safety, Signature, Type, TypeParamBound, TypePath, TypeReference,
 };
 
 use crate::errors::{self, Errors};
-use crate::model::{Interface, Method, Output, ungroup};
+use crate::model::{Interface, Method, ungroup};
 use crate::shape::{self, Std};
 use crate::{names, signature};
 
@@ -20,10 +20,8 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
                 errors.at(item.modifiers.defaultness, errors::DEFAULT_KEYWORD);
             }
             check_signature(&item.sig, errors);
+            check_types(&item.sig, errors);
         }
-    }
-    for method in &interface.methods {
-        check_types(method, errors);
     }
     check_wire_names(&interface.methods, errors);
 }
@@ -94,19 +92,16 @@ fn check_signature(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-fn check_types(method: &Method, errors: &mut Errors) {
-    let mut check = Check { sig: &method.sig, is_return: false, errors };
-    for arg in &method.args {
-        check.argument(&arg.ty);
-    }
-    check.is_return = true;
-    match &method.output {
-        Output::Value(None) => {}
-        Output::Value(Some(ty)) => check.part(ty),
-        Output::Result { ok, err, .. } => {
-            check.part(ok);
-            err.iter().for_each(|err| check.part(err));
+fn check_types(sig: &Signature, errors: &mut Errors) {
+    let mut check = Check { sig, is_return: false, errors };
+    for input in &sig.inputs {
+        if let FnArg::Typed(argument) = input {
+            check.argument(&argument.ty);
         }
+    }
+    if let ReturnType::Type(_, ty) = &sig.output {
+        check.is_return = true;
+        check.part(ty);
     }
 }
 

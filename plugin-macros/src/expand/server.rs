@@ -27,13 +27,13 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
         #allow
         #[automatically_derived]
         impl<#t: ?::core::marker::Sized> #server<#t> {
-            /// Serves a value.
+            /// Serves a value. For an `Arc`, `shared` needs no type annotation.
             #[must_use]
             #vis fn new(value: impl ::core::convert::Into<::std::sync::Arc<#t>>) -> Self {
                 Self(::core::convert::Into::into(value))
             }
 
-            /// Serves a value that is used elsewhere, too.
+            /// Serves a value that may be used elsewhere, too.
             #[must_use]
             #vis fn shared(value: ::std::sync::Arc<#t>) -> Self {
                 Self(value)
