@@ -16,9 +16,6 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
     check_trait(&interface.item, errors);
     for item in &interface.item.items {
         if let syn::TraitItem::Fn(item) = item {
-            if item.modifiers.defaultness.is_some() {
-                errors.at(item.modifiers.defaultness, errors::DEFAULT_KEYWORD);
-            }
             check_signature(&item.sig, errors);
             check_types(&item.sig, errors);
         }
@@ -29,9 +26,6 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
 fn check_trait(item: &ItemTrait, errors: &mut Errors) {
     if let Some(unsafe_token) = &item.unsafety {
         errors.at(unsafe_token, errors::UNSAFE_TRAIT);
-    }
-    if let Some(auto_token) = &item.modifiers.auto_token {
-        errors.at(auto_token, errors::AUTO_TRAIT);
     }
     if !item.generics.params.is_empty() {
         errors.at(&item.generics.params, errors::TRAIT_GENERICS);
