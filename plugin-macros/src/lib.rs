@@ -1,7 +1,7 @@
 //! The macros of `plugin-core`, which re-exports them: depend on that crate instead of this one.
 //!
-//! They know syntax only. An attribute goes through four stages, one module each: [`model`] takes the
-//! tokens apart, [`valid`] holds the rules, [`errors`] words what breaks them, [`expand`] writes the code.
+//! They know syntax only. An attribute goes through four stages, one module each: `model` takes the
+//! tokens apart, `valid` holds the rules, `errors` words what breaks them, `expand` writes the code.
 
 mod attr;
 mod derive;
@@ -67,7 +67,7 @@ use proc_macro::TokenStream;
 /// # What a call can return
 ///
 /// Every call of a plugin can fail. If every method returns a `Result`, there is room for that, and the client
-/// implements the trait. The error is [`CallError`], as in `plugin_core::Result<T>`, or a type of its own
+/// implements the trait. The error is `CallError`, as in `plugin_core::Result<T>`, or a type of its own
 /// that implements serde's traits and `From<CallError>`.
 ///
 /// If some method returns anything else, the client is not the trait: it has methods of the same names, and
@@ -118,8 +118,6 @@ use proc_macro::TokenStream;
 /// assert_eq!(KeyValueClient::INTERFACE.name, "store.Kv");
 /// assert_eq!(KeyValueClient::INTERFACE.methods[0].name, "get");
 /// ```
-///
-/// [`CallError`]: https://docs.rs/plugin-core/latest/plugin_core/enum.CallError.html
 #[proc_macro_attribute]
 pub fn plugin_interface(args: TokenStream, item: TokenStream) -> TokenStream {
     interface(args.into(), item.into()).into()
