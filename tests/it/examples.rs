@@ -9,7 +9,8 @@ use crate::support::root;
 /// The commands in the first block of an example's documentation.
 fn documented(example: &str) -> Vec<String> {
     let source = fs::read_to_string(root().join("examples").join(example)).unwrap();
-    let block = source.split("//! ```text\n").nth(1).unwrap_or_else(|| panic!("{example} does not say what to type"));
+    let block =
+        source.split("//! ```text\n").nth(1).unwrap_or_else(|| panic!("{example} does not say what to type"));
     let lines = block.lines().take_while(|line| *line != "//! ```");
     lines.map(|line| line.trim_start_matches("//! ").to_owned()).collect()
 }
@@ -43,13 +44,26 @@ fn greeter() {
     };
     assert_ne!(host, plugin, "it has to be another process");
     assert_eq!(lines[1], "Hello, world!");
-    assert!(lines[2].starts_with("the call failed: `Greeter::greet` of plugin `english` panicked at "), "{stdout}");
+    assert!(
+        lines[2].starts_with("the call failed: `Greeter::greet` of plugin `english` panicked at "),
+        "{stdout}"
+    );
     assert!(lines[2].contains("nobody to greet"), "{stdout}");
     assert_eq!(lines[3..], ["Hello, world, once more!"]);
 
     // A record that the plugin made with fields arrives with them, and says whose it is.
-    let record = stderr.lines().find(|line| line.contains("asked for a greeting")).unwrap_or_else(|| panic!("{stderr}"));
-    for part in ["INFO", "greeter:", "plugin=\"english\"", &format!("plugin.pid={plugin}"), "name=\"world\"", "length=5"] {
+    let record = stderr
+        .lines()
+        .find(|line| line.contains("asked for a greeting"))
+        .unwrap_or_else(|| panic!("{stderr}"));
+    for part in [
+        "INFO",
+        "greeter:",
+        "plugin=\"english\"",
+        &format!("plugin.pid={plugin}"),
+        "name=\"world\"",
+        "length=5",
+    ] {
         assert!(record.contains(part), "no {part} in {record}");
     }
     // What the plugin printed arrives, too.

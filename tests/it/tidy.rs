@@ -35,7 +35,9 @@ fn bincode_is_named_in_one_file() {
     let all = ["plugin-core", "plugin-host", "plugin-macros"].map(sources).concat();
     let naming: Vec<_> = all
         .iter()
-        .filter(|(path, code)| !is_test(path) && code.split("#[cfg(test)]").next().unwrap().contains("bincode::"))
+        .filter(|(path, code)| {
+            !is_test(path) && code.split("#[cfg(test)]").next().unwrap().contains("bincode::")
+        })
         .map(|(path, _)| path)
         .collect();
     assert_eq!(naming, [Path::new("plugin-core/src/proto/codec.rs")]);
@@ -57,7 +59,9 @@ fn what_differs_per_system_stands_in_sys_only() {
     for package in ["plugin-core", "plugin-host", "plugin-macros"] {
         for (path, code) in sources(package) {
             let is_sys = path.iter().any(|part| part == "sys");
-            let has = ["cfg(unix", "cfg(windows", "cfg(not(unix", "cfg(target_os", "std::os::"].iter().any(|cfg| code.contains(cfg));
+            let has = ["cfg(unix", "cfg(windows", "cfg(not(unix", "cfg(target_os", "std::os::"]
+                .iter()
+                .any(|cfg| code.contains(cfg));
             assert!(is_sys || is_test(&path) || !has, "{} differs per system", path.display());
         }
     }
@@ -69,7 +73,17 @@ fn the_protocol_does_no_io() {
         if !path.starts_with("plugin-core/src/proto") || is_test(&path) {
             continue;
         }
-        for name in ["std::io", "std::net", "std::fs", "std::thread", "std::time", "Instant", "Mutex", "crate::io", "crate::sys"] {
+        for name in [
+            "std::io",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time",
+            "Instant",
+            "Mutex",
+            "crate::io",
+            "crate::sys",
+        ] {
             assert!(!code.contains(name), "{} names {name}", path.display());
         }
     }
@@ -106,7 +120,14 @@ fn the_readme_keeps_its_promise_of_forty_lines() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/README.md", "docs/protocol.md", "fuzz/README.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "examples/README.md",
+        "docs/protocol.md",
+        "fuzz/README.md",
+    ] {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
