@@ -1,9 +1,23 @@
 //! What the compiler says to the authors of interfaces: a file per mistake, and one per thing that works.
 
-/// The texts of the compiler itself differ between its versions: they are those of the stable one in use.
+use std::process::Command;
+
+/// The compiler whose words stand in the `.stderr` files: other versions say the same in other ones.
+const COMPILER: &str = "rustc 1.95.";
+
 #[test]
 fn ui() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/pass/*.rs");
-    cases.compile_fail("ui/*.rs");
+    if compiler().starts_with(COMPILER) {
+        cases.compile_fail("ui/*.rs");
+    } else {
+        println!("the messages are not compared: this is {}, not {COMPILER}", compiler());
+    }
+}
+
+fn compiler() -> String {
+    #[expect(clippy::disallowed_methods, reason = "it is not a plugin")]
+    let output = Command::new("rustc").arg("--version").output();
+    String::from_utf8(output.expect("cargo runs rustc, too").stdout).expect("versions are ASCII")
 }

@@ -7,4 +7,4 @@ pub use crate::interface::{Client, Interface, Method, Service, method_id};
 pub use crate::plugin::{Plugin, Registry};
 pub use crate::proto::codec;
 pub use crate::remote::{OutgoingCall, Remote};
-pub use crate::shape::{Boxed, Bytes, DeserializeAs, Map, Opt, PathBytes, Same, Seq, SerializeAs};
+pub use crate::shape::{Boxed, Bytes, DeserializeAs, Map, Opt, PathBytes, Same, Seq, SerializeAs, Tuple};

@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 pub use bytes::Bytes;
-pub use nested::{Boxed, Map, Opt, Seq};
+pub use nested::{Boxed, Map, Opt, Seq, Tuple};
 pub use path::PathBytes;
 
 /// Writes a `T` in this shape.

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ const SECRET_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) enum Endpoint {
     /// The plugin inherits one end of a socket pair as its standard input: there is no name that somebody
     /// else could connect to or take.
-    Inherited { ours: SocketTransport, theirs: OwnedFd },
+    Inherited { ours: SocketTransport, theirs: Stdio },
     /// The plugin keeps the host's standard input, and connects to a socket in a directory that only this
     /// user can enter.
     Named(NamedEndpoint),
@@ -92,7 +91,7 @@ impl NamedEndpoint {
     /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended before.
     pub(crate) fn accept(self, process: &Process, deadline: Instant) -> io::Result<Arc<dyn Transport>> {
         loop {
-            process.wait_readable(&sys::descriptor(&self.listener), deadline)?;
+            process.wait_connection(&self.listener, deadline)?;
             let stream = match self.listener.accept() {
                 Ok(stream) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,

@@ -1,12 +1,12 @@
 //! The process of a plugin. The only file that starts processes, waits for them and kills them.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use interprocess::local_socket::Listener;
 use plugin_core::ProcessEnd;
 
 use crate::output::{LineSplitter, StreamName, Tail};
@@ -51,8 +51,8 @@ impl Process {
         #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
         let mut child = command.spawn()?;
         let started = Instant::now();
-        let stdout = child.stdout.take().map(OwnedFd::from);
-        let stderr = child.stderr.take().map(OwnedFd::from);
+        let stdout = child.stdout.take().map(sys::Pipe::from);
+        let stderr = child.stderr.take().map(sys::Pipe::from);
         let id = child.id();
         let handle = sys::ProcessHandle::new(child, shares_stdin)?;
         let process = Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
@@ -92,11 +92,11 @@ impl Process {
         }
     }
 
-    /// Waits until `socket` can be read.
+    /// Waits until somebody connects to `listener`.
     ///
     /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
-    pub(crate) fn wait_readable(&self, socket: &impl AsFd, deadline: Instant) -> io::Result<()> {
-        self.handle.wait_readable(socket, deadline)
+    pub(crate) fn wait_connection(&self, listener: &Listener, deadline: Instant) -> io::Result<()> {
+        self.handle.wait_connection(listener, deadline)
     }
 
     /// Kills the process with its children and waits until it has ended. `None` when the system does
@@ -113,7 +113,7 @@ impl Process {
         state.end.clone().unwrap_or_else(now)
     }
 
-    fn watch(&self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>, mut observer: impl Observer) {
+    fn watch(&self, stdout: Option<sys::Pipe>, stderr: Option<sys::Pipe>, mut observer: impl Observer) {
         let mut splitters = [LineSplitter::default(), LineSplitter::default()];
         let mut give = |stream: StreamName, line: Vec<u8>| {
             if stream == StreamName::Stderr {

@@ -1,8 +1,9 @@
 //! The arguments of the attributes.
 
 use syn::meta::ParseNestedMeta;
-use syn::parse::Parser;
-use syn::{Attribute, Expr, LitStr, Path};
+use syn::parse::{Parse, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, LitStr, Path, Token};
 
 use crate::errors::{self, Errors};
 use crate::names;
@@ -47,15 +48,11 @@ pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArg
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("plugin")) {
         let parsed = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("interfaces") {
-                let before = args.interfaces.len();
-                meta.parse_nested_meta(|interface| {
-                    args.interfaces.push(interface.path);
-                    Ok(())
-                })
-                .map_err(|error| syn::Error::new(error.span(), errors::INTERFACE_PATH))?;
-                if args.interfaces.len() == before {
+                let paths = interface_paths(&meta)?;
+                if paths.is_empty() {
                     return Err(syn::Error::new_spanned(&meta.path, errors::EMPTY_INTERFACES));
                 }
+                args.interfaces.extend(paths);
                 Ok(())
             } else if meta.path.is_ident("name") {
                 name.set(&meta.path, meta.value()?.parse()?)
@@ -72,6 +69,15 @@ pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArg
         }
     }
     PluginArgs { name: name.0, version: version.0, handshake: handshake.0, ..args }
+}
+
+fn interface_paths(meta: &ParseNestedMeta<'_>) -> syn::Result<Punctuated<Path, Token![,]>> {
+    let parse = || {
+        let paths;
+        syn::parenthesized!(paths in meta.input);
+        paths.parse_terminated(Path::parse, Token![,])
+    };
+    parse().map_err(|error: syn::Error| syn::Error::new(error.span(), errors::INTERFACE_PATH))
 }
 
 /// A value that may be given once.

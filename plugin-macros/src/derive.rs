@@ -1,9 +1,8 @@
 //! `#[derive(Plugin)]`: a registry with one instance of each interface, all on the same value.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{DeriveInput, Path, PathArguments, parse_quote};
+use syn::{DeriveInput, Path, PathArguments, WherePredicate, parse_quote};
 
 use crate::attr::{self, PluginArgs};
 use crate::errors::{self, Errors};
@@ -54,23 +53,21 @@ fn expand(input: &DeriveInput, args: &PluginArgs) -> TokenStream {
     let handshake = args.handshake.iter().map(|handshake| quote!(.handshake(#handshake)));
     let add = args.interfaces.iter().map(|path| {
         let server = server_path(path);
-        // A missing `impl` of the interface is blamed on its name in the attribute.
-        let span = Span::mixed_site().located_at(path.span());
-        quote_spanned! {span=> .add(#server::<Self>::shared(::core::clone::Clone::clone(&#this))) }
+        quote! { .add(#server::<Self>::shared(::core::clone::Clone::clone(&#this))) }
     });
-    let mut generics = input.generics.clone();
-    if !generics.params.is_empty() {
-        let (_, arguments, _) = input.generics.split_for_impl();
-        let interfaces = &args.interfaces;
-        let predicate = parse_quote! {
-            #ident #arguments: #(#interfaces +)* ::core::marker::Send + ::core::marker::Sync + 'static
-        };
-        generics.make_where_clause().predicates.push(predicate);
-    }
-    let (parameters, _, clause) = generics.split_for_impl();
     let (_, arguments, _) = input.generics.split_for_impl();
+    let interfaces = &args.interfaces;
+    let marks = quote_spanned! {ident.span()=> ::core::marker::Send + ::core::marker::Sync + 'static };
+    // What a plugin needs is required here, where the compiler says it once, at the tokens of the author.
+    let mut generics = input.generics.clone();
+    generics.make_where_clause().predicates.extend([
+        parse_quote! { #ident #arguments: #marks },
+        parse_quote! { #ident #arguments: #(#interfaces)+* },
+    ] as [WherePredicate; 2]);
+    let (parameters, _, clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
+        #[allow(trivial_bounds, reason = "they are there for the errors of the compiler")]
         impl #parameters ::plugin_core::__private::Plugin for #ident #arguments #clause {
             fn into_registry(self) -> ::plugin_core::__private::Registry {
                 let #this = ::std::sync::Arc::new(self);

@@ -45,7 +45,6 @@ pub(crate) const SUPERTRAIT: &str = "an interface can have the supertraits `Send
      this one; move the methods that must travel into the interface";
 pub(crate) const UNSAFE_TRAIT: &str = "an interface cannot be `unsafe`: a plugin cannot keep promises to the compiler; \
                                        remove `unsafe`";
-pub(crate) const AUTO_TRAIT: &str = "an interface cannot be an `auto` trait: remove `auto`";
 
 pub(crate) const ASSOCIATED_TYPE: &str =
     "an interface cannot have associated types: name the type in the methods instead";
@@ -53,7 +52,8 @@ pub(crate) const ASSOCIATED_CONST: &str =
     "an interface cannot have constants: write a method that returns the value";
 pub(crate) const MACRO_ITEM: &str = "an interface cannot contain macro calls, because `#[plugin_interface]` runs before \
                                      they do: write the methods out";
-pub(crate) const UNKNOWN_ITEM: &str = "an interface contains methods only: remove this";
+pub(crate) const UNKNOWN_ITEM: &str =
+    "this is not a method that an interface can have: write `fn name(&self)`, without `pub`";
 
 pub(crate) const NO_RECEIVER: &str =
     "a method of an interface takes `&self`: a plugin is called on a value that it serves; add `&self`";
@@ -75,7 +75,6 @@ pub(crate) const CONST_METHOD: &str =
     "a method of an interface cannot be `const`: it runs in another process; remove `const`";
 pub(crate) const VARIADIC: &str =
     "a method of an interface has a fixed list of arguments: pass a `Vec` instead";
-pub(crate) const DEFAULT_KEYWORD: &str = "a method of an interface cannot be `default`: remove the word";
 
 pub(crate) const ARGUMENT_PATTERN: &str =
     "an argument of an interface is a plain name: write `name: Type` and take it apart in the implementation";

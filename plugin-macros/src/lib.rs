@@ -1,7 +1,7 @@
 //! The macros of `plugin-core`, which re-exports them: depend on that crate instead of this one.
 //!
-//! They know syntax only. An attribute goes through four stages, one module each: [`model`] takes the
-//! tokens apart, [`valid`] holds the rules, [`errors`] words what breaks them, [`expand`] writes the code.
+//! They know syntax only. An attribute goes through four stages, one module each: `model` takes the
+//! tokens apart, `valid` holds the rules, `errors` words what breaks them, `expand` writes the code.
 
 mod attr;
 mod derive;
@@ -18,13 +18,150 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-/// TODO
+/// Makes a trait the interface of plugins.
+///
+/// The trait stays as it is written. Beside it, as visible as the trait, stand two new types, here for a
+/// trait `Kv`:
+///
+/// * `KvClient`, with which a host calls the methods in a plugin. It is cheap to clone.
+/// * `KvServer<T>`, with which a plugin offers a value that implements the trait: `KvServer::new(value)`, or
+///   `KvServer::shared(arc)` for a value that is used elsewhere, too. `#[derive(Plugin)]` writes that.
+///
+/// ```
+/// use plugin_core::{CallError, plugin_interface};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// pub enum KvError {
+///     ReadOnly,
+///     Call(CallError),
+/// }
+///
+/// impl From<CallError> for KvError {
+///     fn from(error: CallError) -> Self {
+///         Self::Call(error)
+///     }
+/// }
+///
+/// /// A key-value store.
+/// #[plugin_interface]
+/// pub trait Kv {
+///     /// The value of a key.
+///     fn get(&self, key: &str) -> plugin_core::Result<Option<Vec<u8>>>;
+///     /// Sets the value of a key.
+///     fn put(&self, key: &str, value: &[u8]) -> Result<(), KvError>;
+/// }
+///
+/// // Anything that takes a `Kv` takes one that lives in a plugin.
+/// fn rename(kv: &dyn Kv, from: &str, to: &str) -> Result<(), KvError> {
+///     match kv.get(from)? {
+///         Some(value) => kv.put(to, &value),
+///         None => Ok(()),
+///     }
+/// }
+/// fn rename_in_plugin(kv: &KvClient) -> Result<(), KvError> {
+///     rename(kv, "old", "new")
+/// }
+/// ```
+///
+/// # What a call can return
+///
+/// Every call of a plugin can fail. If every method returns a `Result`, there is room for that, and the client
+/// implements the trait. The error is `CallError`, as in `plugin_core::Result<T>`, or a type of its own
+/// that implements serde's traits and `From<CallError>`.
+///
+/// If some method returns anything else, the client is not the trait: it has methods of the same names, and
+/// those without a `Result` return `Result<T, CallError>`.
+///
+/// ```
+/// use plugin_core::{CallError, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Counter {
+///     fn count(&self) -> u64;
+/// }
+///
+/// fn twice(counter: &CounterClient) -> Result<u64, CallError> {
+///     Ok(counter.count()? * 2)
+/// }
+/// ```
+///
+/// # What can travel
+///
+/// Any type that implements serde's `Serialize` and `Deserialize`, in any number of arguments. Arguments may
+/// be borrowed: `&str`, `&[u8]`, `&Path`, `&T`, `&[T]`, `&[&str]`, `Option<&T>`, `Cow<'_, str>` and so on. A plugin reads
+/// `&str` and `&[u8]` in place, without a copy.
+///
+/// `Vec<u8>`, `&[u8]`, `Path` and `PathBuf` are recognised by their names, also inside of `Option`, `Vec`, slices, `Box`,
+/// tuples, maps and the `Result` of a method: bytes travel in one piece, and a path need not be UTF-8 on
+/// Unix. Under another name, or inside of a type of your own, they travel as serde has it.
+///
+/// Refused, each with what to write instead: generic traits and methods, receivers other than `&self`,
+/// associated types and constants, `&mut T`, borrowed return values, `async fn`, trait objects, `impl Trait`,
+/// function pointers, and supertraits other than `Send`, `Sync` and `'static`.
+///
+/// # Names
+///
+/// An interface and its methods have the names of the trait on the wire. `#[plugin_interface(name = "…")]` on
+/// the trait and `#[plugin(name = "…")]` on a method keep the name on the wire when the one in Rust
+/// changes:
+///
+/// ```
+/// use plugin_core::{Client, plugin_interface};
+///
+/// #[plugin_interface(name = "store.Kv")]
+/// trait KeyValue {
+///     #[plugin(name = "get")]
+///     fn value(&self, key: &str) -> plugin_core::Result<Vec<u8>>;
+/// }
+///
+/// assert_eq!(KeyValueClient::INTERFACE.name, "store.Kv");
+/// assert_eq!(KeyValueClient::INTERFACE.methods[0].name, "get");
+/// ```
 #[proc_macro_attribute]
 pub fn plugin_interface(args: TokenStream, item: TokenStream) -> TokenStream {
     interface(args.into(), item.into()).into()
 }
 
-/// TODO
+/// Makes a type a plugin that serves the interfaces named in `#[plugin(interfaces(…))]`.
+///
+/// The type implements each of them and is `Send`, `Sync` and `'static`, because calls arrive on many threads.
+/// All interfaces are served by one value.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use plugin_core::{Plugin, Result, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Kv {
+///     fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
+/// }
+///
+/// #[derive(Default, Plugin)]
+/// #[plugin(interfaces(Kv))]
+/// struct Memory {
+///     values: Mutex<HashMap<String, Vec<u8>>>,
+/// }
+///
+/// impl Kv for Memory {
+///     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+///         Ok(self.values.lock().expect("no holder panics").get(key).cloned())
+///     }
+/// }
+///
+/// let _registry = Memory::default().into_registry();
+/// ```
+///
+/// `#[plugin(…)]` takes, in any order:
+///
+/// * `interfaces(Greeter, store::Kv)`: the traits. The server of `store::Kv` is found as `store::KvServer`.
+/// * `name = "…"` and `version = "…"`: those of the plugin. Without them, the name and version of the package
+///   that the type stands in.
+/// * `handshake = EXPRESSION`: a `plugin_core::Handshake`, which names the application that the plugin is for.
+///
+/// Several instances of one interface, or instances that are different values, need an `impl Plugin` by hand.
 #[proc_macro_derive(Plugin, attributes(plugin))]
 pub fn derive_plugin(item: TokenStream) -> TokenStream {
     derive::derive(item.into()).into()

@@ -89,15 +89,18 @@ impl Shape {
         if self == Self::Same { Self::Same } else { outer(Box::new(self)) }
     }
 
-    /// The type of `plugin_core` that stands for this shape, at `span`.
-    pub(crate) fn tokens(&self, span: Span) -> TokenStream {
+    /// The type of `plugin_core` that stands for this shape, from the first to the last token of `blamed`, so
+    /// that the compiler underlines all of that.
+    pub(crate) fn tokens(&self, blamed: &Blamed) -> TokenStream {
+        let (start, end) = (blamed.start, blamed.end);
         let simple = |name: &str| {
-            let name = Ident::new(name, span);
-            quote_spanned!(span=> ::plugin_core::__private::#name)
+            let name = Ident::new(name, end);
+            let root = quote_spanned!(start=> ::plugin_core::__private);
+            quote_spanned!(end=> #root::#name)
         };
         let nested = |name: &str, inner: &[Self]| {
-            let (name, inner) = (simple(name), inner.iter().map(|inner| inner.tokens(span)));
-            quote_spanned!(span=> #name<#(#inner),*>)
+            let (name, inner) = (simple(name), inner.iter().map(|inner| inner.tokens(blamed)));
+            quote_spanned!(end=> #name<#(#inner),*>)
         };
         match self {
             Self::Same => simple("Same"),
@@ -108,10 +111,32 @@ impl Shape {
             Self::Boxed(inner) => nested("Boxed", std::slice::from_ref(inner)),
             Self::Map(inner) => nested("Map", &**inner),
             Self::Tuple(inner) => {
-                let inner = inner.iter().map(|inner| inner.tokens(span));
-                quote_spanned!(span=> (#(#inner,)*))
+                let name = simple("Tuple");
+                let inner = inner.iter().map(|inner| inner.tokens(blamed));
+                quote_spanned!(end=> #name<(#(#inner,)*)>)
             }
         }
+    }
+}
+
+/// The tokens that an error of the compiler points at, by their ends: only the compiler can join spans.
+#[derive(Clone, Copy)]
+pub(crate) struct Blamed {
+    pub(crate) start: Span,
+    pub(crate) end: Span,
+}
+
+impl Blamed {
+    /// The first part of a type that may be at fault, or all of it.
+    pub(crate) fn of(ty: &Type) -> Self {
+        Self::tokens(opaque_parts(ty).first().copied().unwrap_or(ty))
+    }
+
+    /// All of `tokens`.
+    pub(crate) fn tokens(tokens: &impl ToTokens) -> Self {
+        let mut tokens = tokens.to_token_stream().into_iter();
+        let start = tokens.next().map_or_else(Span::call_site, |token| token.span());
+        Self { start, end: tokens.last().map_or(start, |token| token.span()) }
     }
 }
 

@@ -102,6 +102,7 @@ pub(crate) fn text(tokens: TokenStream) -> String {
 fn write(tokens: TokenStream, text: &mut String) {
     // What the next token may not touch.
     let mut is_word_before = false;
+    let mut has_comma = false;
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
@@ -122,8 +123,13 @@ fn write(tokens: TokenStream, text: &mut String) {
                 match (punct.as_char(), punct.spacing()) {
                     ('-', Spacing::Joint) => text.push_str(" -"),
                     ('>', _) if text.ends_with('-') => text.push_str("> "),
-                    (',', _) if tokens.peek().is_none() => {}
-                    (mark @ (',' | ';'), _) => text.extend([mark, ' ']),
+                    // One comma is all that makes a tuple of `(T,)`.
+                    (',', _) if tokens.peek().is_none() && has_comma => {}
+                    (',', _) if tokens.peek().is_none() => text.push(','),
+                    (mark @ (',' | ';'), _) => {
+                        has_comma = true;
+                        text.extend([mark, ' '])
+                    }
                     (':', Spacing::Alone) if !text.ends_with(':') => text.push_str(": "),
                     (mark @ ('=' | '+'), _) => text.extend([' ', mark, ' ']),
                     ('\'', _) => {

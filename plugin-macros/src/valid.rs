@@ -2,12 +2,12 @@
 
 use quote::ToTokens;
 use syn::{
-    GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, Safety, Signature, Type,
-    TypeParamBound, TypePath, TypeReference,
+    FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, ReturnType,
+    Safety, Signature, Type, TypeParamBound, TypePath, TypeReference,
 };
 
 use crate::errors::{self, Errors};
-use crate::model::{Interface, Method, Output, ungroup};
+use crate::model::{Interface, Method, ungroup};
 use crate::shape::{self, Std};
 use crate::{names, signature};
 
@@ -16,14 +16,9 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
     check_trait(&interface.item, errors);
     for item in &interface.item.items {
         if let syn::TraitItem::Fn(item) = item {
-            if item.modifiers.defaultness.is_some() {
-                errors.at(item.modifiers.defaultness, errors::DEFAULT_KEYWORD);
-            }
             check_signature(&item.sig, errors);
+            check_types(&item.sig, errors);
         }
-    }
-    for method in &interface.methods {
-        check_types(method, errors);
     }
     check_wire_names(&interface.methods, errors);
 }
@@ -31,9 +26,6 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
 fn check_trait(item: &ItemTrait, errors: &mut Errors) {
     if let Some(unsafe_token) = &item.unsafety {
         errors.at(unsafe_token, errors::UNSAFE_TRAIT);
-    }
-    if let Some(auto_token) = &item.modifiers.auto_token {
-        errors.at(auto_token, errors::AUTO_TRAIT);
     }
     if !item.generics.params.is_empty() {
         errors.at(&item.generics.params, errors::TRAIT_GENERICS);
@@ -94,19 +86,16 @@ fn check_signature(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-fn check_types(method: &Method, errors: &mut Errors) {
-    let mut check = Check { sig: &method.sig, is_return: false, errors };
-    for arg in &method.args {
-        check.argument(&arg.ty);
-    }
-    check.is_return = true;
-    match &method.output {
-        Output::Value(None) => {}
-        Output::Value(Some(ty)) => check.part(ty),
-        Output::Result { ok, err, .. } => {
-            check.part(ok);
-            err.iter().for_each(|err| check.part(err));
+fn check_types(sig: &Signature, errors: &mut Errors) {
+    let mut check = Check { sig, is_return: false, errors };
+    for input in &sig.inputs {
+        if let FnArg::Typed(argument) = input {
+            check.argument(&argument.ty);
         }
+    }
+    if let ReturnType::Type(_, ty) = &sig.output {
+        check.is_return = true;
+        check.part(ty);
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Boxed<X>(PhantomData<X>);
 #[derive(Debug)]
 pub struct Map<K, V>(PhantomData<(K, V)>);
 
+/// `(A, B, …)` around the shapes of its elements, which are a tuple themselves.
+#[derive(Debug)]
+pub struct Tuple<X>(PhantomData<X>);
+
 /// A value that serde serializes in the shape `X`.
 struct Shaped<'v, X, T: ?Sized>(&'v T, PhantomData<X>);
 
@@ -254,7 +258,7 @@ where
 
 macro_rules! tuple {
     ($count:literal: $($X:ident $T:ident $index:tt),+) => {
-        impl<$($X: SerializeAs<$T>, $T),+> SerializeAs<($($T,)+)> for ($($X,)+) {
+        impl<$($X: SerializeAs<$T>, $T),+> SerializeAs<($($T,)+)> for Tuple<($($X,)+)> {
             fn serialize_as<S: Serializer>(value: &($($T,)+), serializer: S) -> Result<S::Ok, S::Error> {
                 let mut tuple = serializer.serialize_tuple($count)?;
                 $(tuple.serialize_element(&shaped::<$X, $T>(&value.$index))?;)+
@@ -262,9 +266,9 @@ macro_rules! tuple {
             }
         }
 
-        impl<'de, $($X: DeserializeAs<'de, $T>, $T),+> DeserializeAs<'de, ($($T,)+)> for ($($X,)+) {
+        impl<'de, $($X: DeserializeAs<'de, $T>, $T),+> DeserializeAs<'de, ($($T,)+)> for Tuple<($($X,)+)> {
             fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<($($T,)+), D::Error> {
-                deserializer.deserialize_tuple($count, TupleVisitor::<Self, ($($T,)+)>(PhantomData))
+                deserializer.deserialize_tuple($count, TupleVisitor::<($($X,)+), ($($T,)+)>(PhantomData))
             }
         }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Instant;
 
 use interprocess::local_socket::traits::Stream as _;
@@ -30,9 +31,9 @@ impl SocketTransport {
     ///
     /// # Errors
     /// Those of the system, such as too many open files.
-    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+    pub fn pair() -> io::Result<(Self, Stdio)> {
         let (ours, theirs) = UnixStream::pair()?;
-        Ok((Self::from(OwnedFd::from(ours)), OwnedFd::from(theirs)))
+        Ok((Self::from(OwnedFd::from(ours)), OwnedFd::from(theirs).into()))
     }
 
     /// Connects to a socket that a host listens on.

@@ -1,12 +1,13 @@
-//! What differs per system: watching a process and its output, and killing it with its children.
+//! What differs per system: watching a process and its output, killing it with its children, and what
+//! makes a file a program.
 
 #[cfg(target_os = "linux")]
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{
-    ProcessHandle, ProgramKind, configure, descriptor, identify, is_same_user, random, watch,
-};
+pub(crate) use linux::program::{ProgramKind, identify};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Pipe, ProcessHandle, configure, is_same_user, random, watch};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("plugin-host does not support this system yet");

@@ -1,13 +1,13 @@
 //! The client: a stub for each method, which encodes its arguments and decodes its outcome.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::Type;
 
 use super::{checks, describe, may_be_unused};
 use crate::model::{Arg, Interface, Method, Output, ungroup};
 use crate::names;
-use crate::shape::Shape;
+use crate::shape::{Blamed, Shape};
 
 /// clippy's own threshold of `too_many_arguments`, which the author has accepted for the trait.
 const MANY_ARGUMENTS: usize = 7;
@@ -77,18 +77,22 @@ fn body(method: &Method) -> TokenStream {
     let args = method.args.iter().map(argument);
     let end = match &method.output {
         Output::Value(ty) => {
-            let (shape, span) = outcome(ty.as_deref());
-            quote_spanned! {span=> #call.value::<#shape, _>() }
+            let shape = ty.as_deref().map_or_else(nothing, shape);
+            quote! { #call.value::<#shape, _>() }
         }
         Output::Result { name, ok, err } => {
-            let (ok, _) = outcome(Some(ok));
-            // An alias names its error elsewhere, so the alias is to blame for it.
-            let alias_span = Span::mixed_site().located_at(name.span());
-            let (err, span) = match err {
-                Some(err) => outcome(Some(err)),
-                None => (Shape::Same.tokens(alias_span), alias_span),
-            };
-            quote_spanned! {span=> #call.result::<#ok, #err, _, _>() }
+            let ok = shape(ok);
+            match err {
+                Some(err) => {
+                    let shape = shape(err);
+                    quote! { #call.result::<#ok, #shape, _, #err>() }
+                }
+                // An alias names its error elsewhere, so the alias is to blame for it.
+                None => {
+                    let shape = Shape::Same.tokens(&Blamed::tokens(name));
+                    quote! { #call.result::<#ok, #shape, _, _>() }
+                }
+            }
         }
     };
     quote! {
@@ -105,24 +109,20 @@ fn body(method: &Method) -> TokenStream {
 }
 
 fn argument(arg: &Arg) -> TokenStream {
-    let (call, ident, name) = (names::local("call"), &arg.ident, &arg.wire_name);
-    let span = checks::blame(&arg.ty);
-    let shape = Shape::of(&arg.ty).tokens(span);
+    let (call, ident, name, shape) = (names::local("call"), &arg.ident, &arg.wire_name, shape(&arg.ty));
     let value = match ungroup(&arg.ty) {
         Type::Reference(_) => quote!(#ident),
         _ => quote!(&#ident),
     };
-    quote_spanned! {span=> #call.arg::<#shape, _>(#name, #value); }
+    quote! { #call.arg::<#shape, _>(#name, #value); }
 }
 
-fn outcome(ty: Option<&Type>) -> (TokenStream, Span) {
-    match ty {
-        Some(ty) => {
-            let span = checks::blame(ty);
-            (Shape::of(ty).tokens(span), span)
-        }
-        None => (Shape::Same.tokens(Span::mixed_site()), Span::mixed_site()),
-    }
+fn shape(ty: &Type) -> TokenStream {
+    Shape::of(ty).tokens(&Blamed::of(ty))
+}
+
+fn nothing() -> TokenStream {
+    quote!(::plugin_core::__private::Same)
 }
 
 fn inherent_signature(method: &Method) -> TokenStream {

@@ -2,13 +2,15 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::{FnArg, ItemTrait, TraitItem, TraitItemFn, parse_quote};
 
 use crate::model::Interface;
 use crate::names;
 
 /// The trait, and a client and a server that exist but do nothing: the program does not compile anyway.
 pub(crate) fn fallback(interface: &Interface) -> TokenStream {
-    let Interface { item, client, server, wire_name, .. } = interface;
+    let Interface { client, server, wire_name, .. } = interface;
+    let item = &without_echoes(&interface.item);
     let vis = &item.vis;
     let t = names::unused("T", item);
     quote! {
@@ -64,4 +66,20 @@ pub(crate) fn fallback(interface: &Interface) -> TokenStream {
             }
         }
     }
+}
+
+/// The trait without those mistakes that the compiler would report a second time.
+fn without_echoes(item: &ItemTrait) -> ItemTrait {
+    let mut item = item.clone();
+    for item in &mut item.items {
+        let TraitItem::Fn(TraitItemFn { sig, default: None, .. }) = item else { continue };
+        sig.constness = None;
+        sig.variadic = None;
+        for input in &mut sig.inputs {
+            if let FnArg::Typed(argument) = input {
+                *argument.pat = parse_quote!(_);
+            }
+        }
+    }
+    item
 }

@@ -1,13 +1,13 @@
 //! The server: finds the method of a call, decodes its arguments, calls it and encodes what it returned.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 use syn::{Ident, Type};
 
 use super::{checks, may_be_unused};
 use crate::model::{Interface, Method, Output};
 use crate::names;
-use crate::shape::{Decoded, Pass, Shape};
+use crate::shape::{Blamed, Decoded, Pass, Shape};
 
 /// The server type and its impls.
 pub(super) fn server(interface: &Interface) -> TokenStream {
@@ -27,13 +27,13 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
         #allow
         #[automatically_derived]
         impl<#t: ?::core::marker::Sized> #server<#t> {
-            /// Serves a value.
+            /// Serves a value. For an `Arc`, `shared` needs no type annotation.
             #[must_use]
             #vis fn new(value: impl ::core::convert::Into<::std::sync::Arc<#t>>) -> Self {
                 Self(::core::convert::Into::into(value))
             }
 
-            /// Serves a value that is used elsewhere, too.
+            /// Serves a value that may be used elsewhere, too.
             #[must_use]
             #vis fn shared(value: ::std::sync::Arc<#t>) -> Self {
                 Self(value)
@@ -79,9 +79,8 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
     for (index, arg) in method.args.iter().enumerate() {
         let (local, name) = (format_ident!("arg{}", index, span = Span::mixed_site()), &arg.wire_name);
         let Decoded { ty, pass } = Decoded::of(&arg.ty);
-        let span = checks::blame(&arg.ty);
-        let shape = Shape::of(&arg.ty).tokens(span);
-        decoding.extend(quote_spanned! {span=> let #local = #call.arg::<#shape, #ty>(#name)?; });
+        let shape = shape(&arg.ty);
+        decoding.extend(quote! { let #local: #ty = #call.arg::<#shape, _>(#name)?; });
         passing.push(match pass {
             Pass::Value => quote!(#local),
             Pass::Reference => quote!(&#local),
@@ -92,14 +91,13 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
     let outcome = quote!(&<#t as #interface>::#ident(&self.0, #(#passing),*));
     let end = match &method.output {
         Output::Value(ty) => {
-            let (shape, span) = shape(ty.as_deref(), Span::mixed_site());
-            quote_spanned! {span=> #call.value::<#shape, _>(#outcome) }
+            let shape = ty.as_deref().map_or_else(|| quote!(::plugin_core::__private::Same), shape);
+            quote! { #call.value::<#shape, _>(#outcome) }
         }
         Output::Result { name, ok, err } => {
-            let alias_span = Span::mixed_site().located_at(name.span());
-            let (ok, _) = shape(Some(ok), alias_span);
-            let (err, span) = shape(err.as_deref(), alias_span);
-            quote_spanned! {span=> #call.result::<#ok, #err, _, _>(#outcome) }
+            let ok = shape(ok);
+            let err = err.as_deref().map_or_else(|| Shape::Same.tokens(&Blamed::tokens(name)), shape);
+            quote! { #call.result::<#ok, #err, _, _>(#outcome) }
         }
     };
     let deprecated = method
@@ -118,7 +116,6 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
     }
 }
 
-fn shape(ty: Option<&Type>, otherwise: Span) -> (TokenStream, Span) {
-    let span = ty.map_or(otherwise, checks::blame);
-    (ty.map_or(Shape::Same, Shape::of).tokens(span), span)
+fn shape(ty: &Type) -> TokenStream {
+    Shape::of(ty).tokens(&Blamed::of(ty))
 }

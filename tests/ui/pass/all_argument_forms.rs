@@ -1,5 +1,7 @@
 //! Every form of argument and return type.
 
+#![expect(unused_parens, reason = "the macro sees them, too")]
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -1,11 +1,10 @@
 //! Generated code is clean under every lint that its user may deny.
 
 #![deny(missing_docs, warnings, unused, nonstandard_style, future_incompatible, rust_2018_idioms, rust_2024_compatibility)]
-#![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::cargo, clippy::unwrap_used, clippy::allow_attributes)]
+#![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::unwrap_used, clippy::allow_attributes)]
 #![deny(unreachable_pub, unnameable_types, unused_qualifications, elided_lifetimes_in_paths, missing_debug_implementations)]
 #![deny(missing_copy_implementations, single_use_lifetimes, unused_lifetimes, unused_crate_dependencies, let_underscore_drop)]
 #![forbid(unsafe_code)]
-#![expect(clippy::cargo_common_metadata, reason = "a test has no such thing")]
 #![expect(unused_crate_dependencies, reason = "a test has more dependencies than it needs")]
 
 use std::path::Path;

@@ -1,0 +1,10 @@
+//! Tests with real plugin processes.
+
+mod cases;
+mod support;
+
+mod calls;
+mod examples;
+mod failures;
+mod hostile;
+mod tidy;

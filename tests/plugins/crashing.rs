@@ -1,0 +1,94 @@
+//! A plugin that fails in the way that it is told: by a call, or by its first argument before it serves.
+
+use std::hint::black_box;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use plugin_core::{CallError, Plugin, Result};
+use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use tests::{Crash, CrashServer, Mishap};
+
+#[derive(Plugin)]
+#[plugin(interfaces(Crash), name = "crashing", version = "0.0.1")]
+struct Crashing;
+
+impl Crash for Crashing {
+    fn crash(&self, how: Mishap) -> Result<()> {
+        match how {
+            Mishap::PanicWithText => panic!("a plain text"),
+            Mishap::PanicWithString => panic!("a text with the number {}", black_box(7)),
+            Mishap::PanicWithValue => std::panic::panic_any(vec![1_u8, 2, 3]),
+            Mishap::PanicWithHugeText => std::panic::panic_any("x".repeat(100 * 1024 * 1024)),
+            Mishap::PanicInDrop => drop(Bomb),
+            Mishap::PanicTwice => {
+                let _bomb = Bomb;
+                panic!("the first one");
+            }
+            Mishap::Abort => std::process::abort(),
+            Mishap::Signal(number) => {
+                let signal = Signal::from_named_raw(number).ok_or("there is no such signal")?;
+                kill_process(getpid(), signal).map_err(|error| CallError::failed(error.kind()))?;
+                // It arrives at any thread, and not necessarily before the call returns.
+                hang();
+            }
+            Mishap::Exit(status) => std::process::exit(status),
+            Mishap::StackOverflow => drop(overflow(0)),
+            Mishap::OutOfMemory => drop(black_box(Vec::<u8>::with_capacity(isize::MAX as usize))),
+            Mishap::ExitLeavingChild { own_group } => {
+                let mut command = Command::new("sleep");
+                command.arg("1000");
+                if own_group {
+                    command.process_group(0);
+                }
+                #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
+                let child = command.spawn()?;
+                writeln!(std::io::stderr(), "child {}", child.id())?;
+                std::process::exit(0);
+            }
+            Mishap::Hang => hang(),
+        }
+        Ok(())
+    }
+
+    fn survive(&self, number: u64) -> Result<u64> {
+        Ok(number)
+    }
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("while dropping");
+    }
+}
+
+fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 128]);
+    if depth == u64::MAX { 0 } else { black_box(overflow(depth + 1)) + frame[0] }
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn main() -> ExitCode {
+    // Crashing on purpose must not fill a disk.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if setrlimit(Resource::Core, none).is_err() {
+        return ExitCode::FAILURE;
+    }
+    match std::env::args().nth(1).as_deref() {
+        Some("panic") => panic!("before it serves"),
+        Some("exit") => std::process::exit(3),
+        Some("success") => return ExitCode::SUCCESS,
+        Some("abort") => std::process::abort(),
+        Some("hang") => hang(),
+        _ => {}
+    }
+    plugin_core::serve(Crashing)
+}

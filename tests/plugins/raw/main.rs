@@ -1,0 +1,235 @@
+//! A plugin that breaks the protocol, each rule in turn. It is written by hand, without plugin-core, so
+//! that it can send what plugin-core cannot, and so that the tests hold plugin-core to the protocol as
+//! it is written down.
+//!
+//! Arguments: what to do, a file that takes the process id, and what some behaviours need besides.
+
+mod wire;
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio, exit};
+use std::thread;
+use std::time::Duration;
+
+use wire::{
+    CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HELLO, Hello, Host, LOG, PING, PONG, REFUSE, REPLY, SHUTDOWN,
+    frame, garbage, header, preamble, text,
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [behaviour, pid_file, rest @ ..] = arguments.as_slice() else { return ExitCode::FAILURE };
+    let file = rest.first().map_or("", String::as_str);
+    let prepared = std::fs::write(pid_file, std::process::id().to_string()).and_then(|()| Host::take());
+    let Ok(host) = prepared else { return ExitCode::FAILURE };
+    let _ = writeln!(std::io::stderr(), "raw: {behaviour}");
+    match behaviour.strip_prefix("hello:") {
+        Some(behaviour) => before_hello(&host, behaviour),
+        None => after_hello(&host, behaviour, file),
+    }
+    linger()
+}
+
+/// Stays alive until somebody kills it.
+fn linger() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn before_hello(host: &Host, behaviour: &str) {
+    let greeting = Hello::default().bytes();
+    let with_preamble = |rest: &[u8]| [&preamble(1, 1), rest].concat();
+    let bytes = match behaviour {
+        "silent" => return,
+        "exits with success" => exit(0),
+        "exits with failure" => exit(3),
+        "closes" => return host.close(),
+        "is stopped" => return stop(),
+        "half a preamble, then exits" => {
+            host.send(&preamble(1, 1)[..5]);
+            exit(0)
+        }
+        "half a hello, then closes" => {
+            host.send(&greeting[..60]);
+            return host.close();
+        }
+        "byte by byte for ever" => return send_slowly(host, &preamble(1, 1), Duration::from_millis(100)),
+        "byte by byte" => {
+            send_slowly(host, &greeting, Duration::from_millis(1));
+            return host.serve(|_, _| {});
+        }
+        "refuses and stays" => with_preamble(&frame(REFUSE, 0, &text(b"not \x1b[31mtoday"))),
+        "half a preamble" => preamble(1, 1)[..5].to_vec(),
+        "half a hello" => greeting[..60].to_vec(),
+        "garbage" => garbage(64 * 1024),
+        "text" => b"usage: orchard [OPTIONS] <FILE>\n".to_vec(),
+        "wrong magic" => {
+            let mut bytes = greeting;
+            bytes[7] ^= 1;
+            bytes
+        }
+        "reserved bytes in the preamble" => {
+            let mut bytes = greeting;
+            bytes[15] = 1;
+            bytes
+        }
+        "older versions" => preamble(0, 0),
+        "newer versions" => preamble(2, 9),
+        "versions upside down" => preamble(3, 1),
+        "length 4 GiB" => with_preamble(&header(HELLO, u32::MAX, 0)),
+        "length over the limit" => with_preamble(&header(HELLO, (1 << 20) + 1, 0)),
+        "unknown kind" => with_preamble(&header(77, 0, 0)),
+        "reserved bits" => {
+            let mut bytes = with_preamble(&header(HELLO, 0, 0));
+            bytes[16 + 6] = 1;
+            bytes
+        }
+        "a log record first" => with_preamble(&frame(LOG, 0, b"")),
+        "a reply first" => with_preamble(&frame(REPLY, 1, b"")),
+        "goodbye first" => with_preamble(&frame(GOODBYE, 0, b"")),
+        "empty payload" => with_preamble(&frame(HELLO, 0, b"")),
+        "name is not text" => Hello { name: b"\xff\xfe", ..Hello::default() }.bytes(),
+        "endless name" => with_preamble(&frame(HELLO, 0, &(1_u64 << 60).to_le_bytes())),
+        "endless instances" => {
+            let mut payload = Hello::default().payload();
+            let at = payload.len() - 2 * 32 - "Shapes".len() - "Echo".len() - 8 - 8;
+            payload[at..at + 8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+            with_preamble(&frame(HELLO, 0, &payload))
+        }
+        "trailing bytes" => {
+            with_preamble(&frame(HELLO, 0, &[&Hello::default().payload()[..], b"!"].concat()))
+        }
+        "other application" => Hello { application: "vineyard", protocol: 3, ..Hello::default() }.bytes(),
+        "other protocol" => Hello { application: "orchard", protocol: 4, ..Hello::default() }.bytes(),
+        "name with a NUL" => Hello { name: b"ra\0w\x1b[2J\n", ..Hello::default() }.bytes(),
+        _ => exit(64),
+    };
+    host.send(&bytes);
+    if behaviour == "name with a NUL" {
+        host.serve(|_, _| {});
+    }
+}
+
+fn send_slowly(host: &Host, bytes: &[u8], pause: Duration) {
+    for byte in bytes {
+        #[expect(clippy::disallowed_methods, reason = "to be slow is the purpose")]
+        thread::sleep(pause);
+        if !host.send(&[*byte]) {
+            return;
+        }
+    }
+}
+
+/// Stops this process as a debugger does, without unsafe code.
+fn stop() {
+    #[expect(clippy::disallowed_methods, reason = "a signal to itself needs a program here")]
+    let _ = Command::new("sh").args(["-c", "kill -STOP $PPID"]).stdin(Stdio::null()).status();
+}
+
+fn after_hello(host: &Host, behaviour: &str, file: &str) {
+    if behaviour == "ends at once" {
+        host.send(&Hello::default().bytes());
+        exit(5);
+    }
+    if host.greet().is_err() {
+        return;
+    }
+    match behaviour {
+        "stops reading" => {}
+        "closes at once" => host.close(),
+        "is stopped" => stop(),
+        "pings and does not read" => while host.send(&frame(PING, 1, b"")) {},
+        "answers ping with a reply" => host.serve_pings_wrongly(),
+        "logs without end" => {
+            // A record with a level that exists and texts that are empty.
+            let record = [&[3_u8][..], &[0; 4 * 8], &[0; 3], &[0; 8]].concat();
+            let logs = frame(LOG, 0, &record).repeat(1000);
+            thread::scope(|scope| {
+                scope.spawn(|| while host.send(&logs) {});
+                host.serve(|_, _| {});
+                // The host is gone, and so ends the other thread.
+            });
+        }
+        "answers" | "answers with an error" | "answers with a failure" => {
+            let Ok(answer) = std::fs::read(file) else { exit(66) };
+            let kind = match behaviour {
+                "answers" => REPLY,
+                "answers with an error" => ERROR_REPLY,
+                _ => FAILURE_REPLY,
+            };
+            host.serve(|host, call| {
+                host.send(&frame(kind, call.call, &answer));
+            });
+        }
+        _ => host.serve(|host, call| misbehave(host, call.call, behaviour)),
+    }
+}
+
+/// Answers a call in a way that is not allowed.
+fn misbehave(host: &Host, call: u64, behaviour: &str) {
+    let kind = behaviour.strip_prefix("frame of kind ").and_then(|kind| kind.parse::<u8>().ok());
+    let bytes = match behaviour {
+        "silent" => return,
+        "closes" => return host.close(),
+        "exits" => exit(5),
+        "half a frame, then closes" => {
+            host.send(&header(REPLY, 8, call)[..10]);
+            return host.close();
+        }
+        "half a frame, then exits" => {
+            host.send(&header(REPLY, 8, call)[..10]);
+            exit(6)
+        }
+        "answers and exits" => {
+            host.send(&frame(REPLY, call, &text(b"last words")));
+            exit(0)
+        }
+        "exits, a child keeps the connection" => {
+            #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
+            let child = Command::new("sleep").arg("1000").process_group(0).spawn();
+            let Ok(child) = child else { exit(70) };
+            let _ = writeln!(std::io::stderr(), "child {}", child.id());
+            exit(0)
+        }
+        "half a header" => header(REPLY, 8, call)[..10].to_vec(),
+        "half a payload" => [&header(REPLY, 1000, call)[..], b"not all of it"].concat(),
+        "garbage" => garbage(64 * 1024),
+        "unknown kind" => header(77, 0, call),
+        "reserved bits" => {
+            let mut bytes = frame(REPLY, call, b"");
+            bytes[5] = 0x80;
+            bytes
+        }
+        "length 4 GiB" => header(REPLY, u32::MAX, call),
+        "length over the limit" => header(REPLY, (1 << 20) + 1, call),
+        "reply to nobody" => frame(REPLY, 999, b""),
+        "pong" => frame(PONG, call, b""),
+        "two replies" => frame(REPLY, call, &text(b"said")).repeat(2),
+        "second hello" => Hello::default().bytes()[16..].to_vec(),
+        "garbage as a log record" => frame(LOG, 0, &garbage(500)),
+        "empty log record" => frame(LOG, 0, b""),
+        "goodbye, then goes on" => {
+            [frame(GOODBYE, 0, b""), frame(REPLY, call, &text(b"still here"))].concat()
+        }
+        _ => match kind {
+            Some(kind) => frame(kind, call, b""),
+            None => exit(64),
+        },
+    };
+    host.send(&bytes);
+}
+
+impl Host {
+    fn serve_pings_wrongly(&self) {
+        while let Ok(incoming) = self.next() {
+            let _ = match incoming.kind {
+                PING => self.send(&frame(REPLY, incoming.call, b"")),
+                CALL => self.send(&frame(REPLY, incoming.call, &incoming.payload)),
+                SHUTDOWN => exit(0),
+                _ => true,
+            };
+        }
+    }
+}
