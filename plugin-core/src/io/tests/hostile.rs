@@ -141,9 +141,9 @@ fn a_plugin_that_pings_and_does_not_read_is_given_up() {
     for _ in 0..17 {
         write_all(&*plugin.transport, &ping);
     }
+    // Its frame may leave before the answer that does not fit.
     match host.call("echo", "").unwrap_err() {
         CallError::Disconnected(error) => {
-            assert_eq!(error.delivery, Delivery::NotSent);
             assert!(matches!(error.cause, DisconnectCause::StoppedReading { .. }), "{error:?}");
         }
         other => panic!("{other:?}"),

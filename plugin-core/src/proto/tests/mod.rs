@@ -1,6 +1,7 @@
 //! The wire as bytes: each message, and each example of docs/protocol.md.
 
 pub(crate) mod document;
+mod fuzz_seeds;
 mod golden;
 pub(crate) mod samples;
 
