@@ -107,7 +107,7 @@ impl Connection {
         });
         let weak = Arc::clone(&connection);
         // The name tells a person who looks at the threads of the host which plugin this one is for.
-        let name = format!("plugin {}", hello.name);
+        let name = thread_name(&hello.name);
         thread::Builder::new().name(name).spawn(move || weak.read(reader, &*events))?;
         Ok(connection)
     }
@@ -225,7 +225,7 @@ impl Connection {
         let error = match error {
             WriteError::NoTurn => return NoReply::TimedOut,
             WriteError::Stalled => {
-                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout });
+                self.stalled();
                 io::ErrorKind::TimedOut.into()
             }
             WriteError::Io(error) => error,
@@ -245,14 +245,19 @@ impl Connection {
         NoReply::Disconnected(cause, Delivery::NotSent)
     }
 
+    /// Ends the connection to a plugin that takes nothing.
+    fn stalled(&self) {
+        self.close(DisconnectCause::StoppedReading { after: self.stall_timeout });
+    }
+
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
     fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
         let abandoned = lock(&self.calls).outgoing.abandon(call);
         match abandoned {
             Ok(Some(_)) => {
                 self.room.notify_all();
-                // When it cannot be sent the reader finds out why, and this call has ended already.
-                let _ = self.writer.write_bare(Header::of_call(Kind::Cancel, call));
+                // The caller has waited long enough. A plugin that does not take this runs the call in vain.
+                let _ = self.writer.try_write_bare(Header::of_call(Kind::Cancel, call));
                 Err(NoReply::TimedOut)
             }
             Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
@@ -298,8 +303,11 @@ impl Connection {
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 events.record(record);
             }
-            // When it cannot be answered, the reader sees the end of the stream next.
-            Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, frame.header.call))),
+            Kind::Ping => match self.writer.write_bare(Header::of_call(Kind::Pong, frame.header.call)) {
+                Err(WriteError::Stalled) => self.stalled(),
+                // When it cannot be sent, the reader sees the end of the stream next.
+                Ok(()) | Err(WriteError::NoTurn | WriteError::Io(_)) => {}
+            },
             // The end of the stream follows, and says the same.
             Kind::Goodbye => {}
             Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {
@@ -308,6 +316,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Whatever a plugin calls itself, a thread can have the name.
+fn thread_name(plugin: &str) -> String {
+    format!("plugin {plugin}").replace('\0', "?")
 }
 
 impl fmt::Debug for Connection {

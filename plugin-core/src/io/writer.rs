@@ -30,7 +30,7 @@ struct State {
 /// A frame was not written, and never will be.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// The deadline came before the first byte; the connection is as good as before.
+    /// The deadline came before the peer took the first byte; the connection is as good as before.
     NoTurn,
     /// The peer took nothing for the stall timeout. Nothing can be written any more.
     Stalled,
@@ -56,8 +56,8 @@ impl FrameWriter {
     /// begun. On an error the peer does not have the frame whole.
     pub(crate) fn write(&self, frame: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
         self.take_turn(deadline)?;
-        let result = self.write_now(frame, None);
-        self.end_turn(result.is_err());
+        let result = self.write_now(frame, deadline, None);
+        self.end_turn(matches!(result, Err(WriteError::Stalled | WriteError::Io(_))));
         result
     }
 
@@ -79,7 +79,7 @@ impl FrameWriter {
     ) -> Result<(), WriteError> {
         let frame = message_frame(header, message)?;
         self.take_turn(Some(deadline))?;
-        let result = self.write_now(&frame, Some(deadline));
+        let result = self.write_now(&frame, None, Some(deadline));
         self.end_turn(result.is_err());
         result
     }
@@ -87,6 +87,11 @@ impl FrameWriter {
     /// Writes a frame without a payload.
     pub(crate) fn write_bare(&self, header: Header) -> Result<(), WriteError> {
         self.write(&header.to_bytes(), None)
+    }
+
+    /// Writes a frame without a payload if the peer takes it at once.
+    pub(crate) fn try_write_bare(&self, header: Header) -> Result<(), WriteError> {
+        self.write(&header.to_bytes(), Some(Instant::now()))
     }
 
     fn take_turn(&self, deadline: Option<Instant>) -> Result<(), WriteError> {
@@ -110,15 +115,24 @@ impl FrameWriter {
         if broken { self.free.notify_all() } else { self.free.notify_one() }
     }
 
-    fn write_now(&self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
-        while !rest.is_empty() {
+    /// Writes all of `frame`: its first bytes until `begin`, all of it until `end`.
+    fn write_now(
+        &self,
+        frame: &[u8],
+        begin: Option<Instant>,
+        end: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut written = 0;
+        while written < frame.len() {
             // The clock starts anew with every byte taken: a slow peer is not a stopped one.
-            let stall = self.stall_timeout.map(|after| Instant::now() + after);
-            let until = [stall, deadline].into_iter().flatten().min();
-            match self.transport.write(rest, until) {
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(WriteError::Stalled),
-                Err(error) => return Err(WriteError::Io(error)),
+            let stall = self.stall_timeout.and_then(|after| Instant::now().checked_add(after));
+            let begin = begin.filter(|_| written == 0);
+            let until = [stall, begin, end].into_iter().flatten().min();
+            match self.transport.write(&frame[written..], until) {
+                Ok(count) => written += count,
+                Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(WriteError::Io(error)),
+                Err(_) if begin.is_some() && until == begin => return Err(WriteError::NoTurn),
+                Err(_) => return Err(WriteError::Stalled),
             }
         }
         Ok(())
