@@ -3,6 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plugin_core::text::harmless_text;
+
+use crate::events::{self, PluginLabel};
 
 /// What becomes of what a plugin writes to its standard output or error. Whatever is chosen, printing
 /// cannot disturb the plugin's calls: they travel elsewhere.
@@ -11,6 +17,8 @@ pub enum Output {
     /// Each line becomes a `tracing` event with the target `plugin::stdout` or `plugin::stderr`.
     Trace,
     /// Each line goes to this writer, with a line feed. A writer that fails gets no more lines.
+    ///
+    /// All plugins that a launcher starts share it; each line is written whole.
     Writer(Box<dyn Write + Send>),
     /// It goes where the host's own output goes, past the host. The host cannot quote it in errors.
     Inherit,
@@ -26,6 +34,60 @@ impl fmt::Debug for Output {
             Self::Inherit => "Inherit",
             Self::Null => "Null",
         })
+    }
+}
+
+/// [`Output`] as it is kept: several plugins can have the same.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    Trace,
+    Writer(Arc<Mutex<Box<dyn Write + Send>>>),
+    Inherit,
+    Null,
+}
+
+impl From<Output> for Sink {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Trace => Self::Trace,
+            Output::Writer(writer) => Self::Writer(Arc::new(Mutex::new(writer))),
+            Output::Inherit => Self::Inherit,
+            Output::Null => Self::Null,
+        }
+    }
+}
+
+impl Sink {
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// What the process gets for the stream.
+    pub(crate) fn stdio(&self, stream: StreamName) -> Stdio {
+        match self {
+            Self::Inherit => Stdio::inherit(),
+            Self::Null if stream == StreamName::Stdout => Stdio::null(),
+            Self::Trace | Self::Writer(_) | Self::Null => Stdio::piped(),
+        }
+    }
+
+    /// Takes one line to its destination.
+    pub(crate) fn deliver(&mut self, stream: StreamName, line: &[u8], label: PluginLabel<'_>) {
+        match self {
+            Self::Trace => events::emit_line(stream, &String::from_utf8_lossy(line), label),
+            Self::Writer(writer) => {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = [line, b"\n"].concat();
+                let written = writer.write_all(&line).and_then(|()| writer.flush());
+                drop(writer);
+                if let Err(error) = written {
+                    events::emit_failed_writer(stream, &error, label);
+                    *self = Self::Null;
+                }
+            }
+            // `Inherit` has no pipe, so it has no lines either.
+            Self::Null | Self::Inherit => {}
+        }
     }
 }
 
@@ -111,26 +173,13 @@ impl Tail {
         if self.lines.len() == TAIL_LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(readable(&line[..line.len().min(TAIL_LINE_LEN)]));
+        let line = &line[..line.len().min(TAIL_LINE_LEN)];
+        self.lines.push_back(harmless_text(&String::from_utf8_lossy(line), TAIL_LINE_LEN * 2).into_owned());
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.iter().cloned().collect()
     }
-}
-
-/// The text of a line: bytes that are not UTF-8 become `\u{fffd}`, and control characters, which could
-/// move the cursor of a terminal or forge a line, are escaped.
-pub(crate) fn readable(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for character in String::from_utf8_lossy(line).chars() {
-        if character.is_control() && character != '\t' {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    text
 }
 
 #[cfg(test)]

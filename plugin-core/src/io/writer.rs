@@ -12,7 +12,8 @@ use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
     transport: Arc<dyn Transport>,
-    /// How long the peer may take nothing before the connection is given up.
+    /// How long the peer may take nothing, and how long it may take for one frame that it has begun to
+    /// take, before the connection is given up.
     stall_timeout: Option<Duration>,
     state: Mutex<State>,
     /// Notified when a writer has finished its frame.
@@ -128,8 +129,9 @@ impl FrameWriter {
         waiting_since: &mut Option<Instant>,
     ) -> Result<(), WriteError> {
         let mut rest = frame;
+        // A peer that takes a byte now and then must not hold up everybody's frames without end.
+        let mut end_by = end_by;
         while !rest.is_empty() {
-            // The clock starts anew with every byte taken: a slow peer is not a stopped one.
             let since = *waiting_since.get_or_insert_with(Instant::now);
             let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
             let is_first = rest.len() == frame.len();
@@ -138,6 +140,7 @@ impl FrameWriter {
                 Ok(count) => {
                     rest = &rest[count..];
                     *waiting_since = None;
+                    end_by = end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
                 }
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     let has_stalled = stall.is_some_and(|at| at <= Instant::now());

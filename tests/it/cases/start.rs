@@ -93,7 +93,7 @@ pub(crate) const WRONG: &[Start] = &[
     case("trailing bytes", BROKE_PROTOCOL, &["cannot be decoded", "1 bytes are left over"]),
     case(
         "refuses and stays",
-        |cause| matches!(cause, LaunchCause::Refused { reason } if reason == "not \x1b[31mtoday"),
+        |cause| matches!(cause, LaunchCause::Refused { reason, .. } if reason == "not \x1b[31mtoday"),
         &[r"it refused: not \u{1b}[31mtoday"],
     ),
     case(
