@@ -78,7 +78,9 @@ impl Delivery {
         });
         let source = Source(Arc::clone(&delivery));
         let this = Arc::clone(&delivery);
-        thread::Builder::new().name(format!("plugin output {name}")).spawn(move || this.run(sinks))?;
+        // A path may hold a zero byte, though no file has it, and the name of a thread may not.
+        let name = format!("plugin output {name}").replace('\0', "?");
+        thread::Builder::new().name(name).spawn(move || this.run(sinks))?;
         Ok((delivery, source))
     }
 

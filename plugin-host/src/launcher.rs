@@ -37,6 +37,14 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// status. A process that ends closes everything within a moment.
 pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(500);
 
+/// When a timeout that starts now is over. One that goes beyond the clock, as [`Duration::MAX`] does, is
+/// over in a year, which no program waits for.
+pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + YEAR)
+}
+
 /// Starts plugins, with the settings of [`std::process::Command`] and some more.
 ///
 /// ```no_run
@@ -268,7 +276,7 @@ impl Launcher {
     }
 
     fn try_spawn(&mut self) -> Result<PluginProcess, LaunchCause> {
-        let deadline = Instant::now() + self.start_timeout;
+        let deadline = deadline_in(self.start_timeout);
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(io_cause)?;

@@ -11,7 +11,7 @@ use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 use crate::delivery::{Delivery, Source};
 use crate::description::{Description, InstanceDescription};
 use crate::error::{ClientError, ShutdownError};
-use crate::launcher::EXIT_GRACE;
+use crate::launcher::{EXIT_GRACE, deadline_in};
 use crate::process::Process;
 
 /// How long [`PluginProcess::ping`] waits. A plugin answers within a millisecond, whatever its methods
@@ -147,7 +147,7 @@ impl PluginProcess {
     /// When the plugin did not end in time and was killed, or ended with a failure.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
         let timeout = self.settings.shutdown_timeout;
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         self.connection.refuse_calls(DisconnectCause::ShutDown);
         // When it cannot be sent, the plugin has ended already or will be killed.
         let _ = self.connection.send_shutdown(timeout, deadline);

@@ -30,13 +30,15 @@ fn no_hello_in_time() {
 
 #[test]
 fn strange_hellos_that_are_right() {
-    let [slow, named] = start::strange_but_right().try_into().unwrap();
-    assert_eq!(slow.describe().name, "raw");
-    assert_eq!(named.describe().name, r"ra\0w\u{1b}[2J\n");
-    for plugin in [slow, named] {
-        assert_eq!(plugin.client::<EchoClient>().unwrap().number(7).unwrap(), 7);
-        plugin.shutdown().unwrap();
-    }
+    in_time("strange hellos", || {
+        let [slow, named] = start::strange_but_right().try_into().unwrap();
+        assert_eq!(slow.describe().name, "raw");
+        assert_eq!(named.describe().name, r"ra\0w\u{1b}[2J\n");
+        for plugin in [slow, named] {
+            assert_eq!(plugin.client::<EchoClient>().unwrap().number(7).unwrap(), 7);
+            plugin.shutdown().unwrap();
+        }
+    });
 }
 
 #[test]

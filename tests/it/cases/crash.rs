@@ -28,7 +28,7 @@ pub(crate) enum Status {
 /// What ends the process, how it ends, and what it or the host says of it.
 pub(crate) const ENDS: &[(Mishap, Status, &[&str])] = &[
     (Mishap::Abort, Status::Signal(6), &["crashed or was killed (signal: 6"]),
-    (Mishap::PanicTwice, Status::Signal(6), &["signal: 6", "the first one", "while dropping"]),
+    (Mishap::PanicTwice, Status::Signal(6), &["signal: 6", "panic in a destructor during cleanup"]),
     (Mishap::Signal(11), Status::Signal(11), &["crashed or was killed (signal: 11"]),
     (Mishap::Signal(15), Status::Signal(15), &["signal: 15"]),
     (Mishap::Signal(9), Status::Signal(9), &["signal: 9"]),

@@ -58,7 +58,7 @@ fn before_hello(host: &Host, behaviour: &str) {
         "byte by byte for ever" => return send_slowly(host, &preamble(1, 1), Duration::from_millis(100)),
         "byte by byte" => {
             send_slowly(host, &greeting, Duration::from_millis(1));
-            return host.serve(|_, _| {});
+            return host.serve_after_hello();
         }
         "refuses and stays" => with_preamble(&frame(REFUSE, 0, &text(b"not \x1b[31mtoday"))),
         "half a preamble" => preamble(1, 1)[..5].to_vec(),
@@ -108,7 +108,7 @@ fn before_hello(host: &Host, behaviour: &str) {
     };
     host.send(&bytes);
     if behaviour == "name with a NUL" {
-        host.serve(|_, _| {});
+        host.serve_after_hello();
     }
 }
 
@@ -222,6 +222,12 @@ fn misbehave(host: &Host, call: u64, behaviour: &str) {
 }
 
 impl Host {
+    fn serve_after_hello(&self) {
+        if self.receive_hello().is_ok() {
+            self.serve(|_, _| {});
+        }
+    }
+
     fn serve_pings_wrongly(&self) {
         while let Ok(incoming) = self.next() {
             let _ = match incoming.kind {

@@ -116,12 +116,12 @@ impl Host {
     /// Says hello and takes the hello of the host.
     pub(crate) fn greet(&self) -> Result<()> {
         self.send(&Hello::default().bytes());
-        self.skip_preamble()?;
-        self.next().map(drop)
+        self.receive_hello()
     }
 
-    fn skip_preamble(&self) -> Result<()> {
-        (&self.socket).read_exact(&mut [0; 16])
+    pub(crate) fn receive_hello(&self) -> Result<()> {
+        (&self.socket).read_exact(&mut [0; 16])?;
+        self.next().map(drop)
     }
 
     pub(crate) fn next(&self) -> Result<Incoming> {
