@@ -57,8 +57,8 @@ pub fn read_frames(bytes: &[u8], limit: u32, pieces: impl IntoIterator<Item = us
 ///
 /// # Errors
 /// When it is not a preamble.
-pub fn read_preamble(bytes: &[u8]) -> Result<Option<(u16, u16)>, ()> {
-    let versions = hello::read_preamble(bytes).map_err(|_| ())?;
+pub fn read_preamble(bytes: &[u8]) -> Result<Option<(u16, u16)>, &'static str> {
+    let versions = hello::read_preamble(bytes).map_err(|_| "not a preamble")?;
     Ok(versions.map(|versions| (versions.lowest, versions.highest)))
 }
 

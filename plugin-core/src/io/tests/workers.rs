@@ -28,7 +28,9 @@ fn jobs_run_at_the_same_time() {
     let barrier = Arc::new(Barrier::new(9));
     let workers = Workers::with(8, PATIENCE, {
         let barrier = Arc::clone(&barrier);
-        move |()| drop(barrier.wait())
+        move |()| {
+            barrier.wait();
+        }
     });
     (0..8).for_each(|_| workers.submit(()).unwrap());
     barrier.wait();
@@ -69,12 +71,12 @@ fn a_thread_is_used_again_and_ends_when_it_has_no_work() {
         END.with(|end| {
             let earlier = end.borrow_mut().replace(Ended(sender.clone()));
             // The thread goes on, so this is not its end.
-            earlier.map(std::mem::forget);
+            std::mem::forget(earlier);
         });
         sender.send("a job ran").unwrap();
     };
     // The idle timeout ends it …
-    let workers = Workers::with(1, Duration::from_millis(1), run.clone());
+    let workers = Workers::with(1, Duration::from_millis(1), run);
     workers.submit(sender.clone()).unwrap();
     workers.submit(sender.clone()).unwrap();
     let mut jobs = 0;

@@ -19,13 +19,15 @@ use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
 use crate::record::{Field, Level, Record, Span, Value};
 use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs};
 
+type Check = Box<dyn Fn(&[u8])>;
+
 /// A value, what the code makes of it, and the way back.
 pub(crate) struct Sample {
     pub(crate) name: &'static str,
     /// What the code encodes.
     pub(crate) bytes: Vec<u8>,
     /// Fails unless the code decodes the value from these bytes.
-    pub(crate) check_decoded: Box<dyn Fn(&[u8])>,
+    pub(crate) check_decoded: Check,
 }
 
 impl Sample {
