@@ -211,7 +211,7 @@ impl Connection {
             if let Some(cause) = &calls.refusal {
                 return Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent));
             }
-            if !calls.outgoing.is_full() {
+            if !calls.outgoing.is_full(asked) {
                 return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
             }
             calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut)?;

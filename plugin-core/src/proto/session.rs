@@ -19,6 +19,11 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
+    /// How many calls it is.
+    fn calls(self) -> usize {
+        usize::from(self == Self::Call)
+    }
+
     fn is_answered_by(self, kind: Kind) -> bool {
         match self {
             Self::Call => matches!(kind, Kind::Reply | Kind::ErrorReply | Kind::FailureReply),
@@ -33,7 +38,9 @@ pub(crate) struct Outgoing<T> {
     next_call: u64,
     max_in_flight: usize,
     pending: HashMap<u64, (Asked, T)>,
-    abandoned: HashSet<u64>,
+    abandoned: HashMap<u64, Asked>,
+    /// The calls among both of them: what the peer runs, whether or not anybody waits for it.
+    running: usize,
     late_replies: u64,
 }
 
@@ -43,14 +50,16 @@ impl<T> Outgoing<T> {
             next_call: 1,
             max_in_flight: max_in_flight.max(1) as usize,
             pending: HashMap::new(),
-            abandoned: HashSet::new(),
+            abandoned: HashMap::new(),
+            running: 0,
             late_replies: 0,
         }
     }
 
-    /// Whether one more call would be more than the peer accepts at once.
-    pub(crate) fn is_full(&self) -> bool {
-        self.pending.len() >= self.max_in_flight
+    /// Whether asking this would be more than the peer accepts at once. A sign of life may always be
+    /// asked for, and a call that was given up counts until its reply comes.
+    pub(crate) fn is_full(&self, asked: Asked) -> bool {
+        asked == Asked::Call && self.running >= self.max_in_flight
     }
 
     /// Begins a call and gives its id. Ids are never used twice.
@@ -58,23 +67,26 @@ impl<T> Outgoing<T> {
         let call = self.next_call;
         self.next_call += 1;
         self.pending.insert(call, (asked, waiter));
+        self.running += asked.calls();
         call
     }
 
     /// Ends a call whose frame never left.
     pub(crate) fn forget(&mut self, call: u64) -> Option<T> {
-        self.pending.remove(&call).map(|(_, waiter)| waiter)
+        let (asked, waiter) = self.pending.remove(&call)?;
+        self.running -= asked.calls();
+        Some(waiter)
     }
 
     /// Ends a call that nobody waits for any more; its reply may still come and is dropped then.
     ///
     /// `None` if the reply has come already.
     pub(crate) fn abandon(&mut self, call: u64) -> Result<Option<T>, Violation> {
-        let Some(waiter) = self.forget(call) else { return Ok(None) };
+        let Some((asked, waiter)) = self.pending.remove(&call) else { return Ok(None) };
         if self.abandoned.len() >= MAX_ABANDONED {
             return Err(Violation::RepliesOwed { count: self.abandoned.len() });
         }
-        self.abandoned.insert(call);
+        self.abandoned.insert(call, asked);
         Ok(Some(waiter))
     }
 
@@ -86,7 +98,8 @@ impl<T> Outgoing<T> {
             }
             return Ok(self.forget(header.call));
         }
-        if self.abandoned.remove(&header.call) {
+        if let Some(asked) = self.abandoned.remove(&header.call) {
+            self.running -= asked.calls();
             self.late_replies += 1;
             return Ok(None);
         }
@@ -96,6 +109,7 @@ impl<T> Outgoing<T> {
     /// Ends all calls.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.abandoned.clear();
+        self.running = 0;
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
