@@ -31,7 +31,10 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
-        #[expect(clippy::disallowed_methods, reason = "nothing announces the conditions that tests wait for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing announces the conditions that tests wait for"
+        )]
         thread::sleep(Duration::from_millis(2));
     }
 }

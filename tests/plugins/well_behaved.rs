@@ -16,9 +16,9 @@ use std::thread;
 use plugin_core::{CallError, Registry, Result};
 use plugin_host::Launcher;
 use tests::{
-    APPLICATION, Echo, EchoServer, Gate, GateServer, Journal, JournalServer, Ledger, LedgerError, LedgerServer,
-    Numbers, Options, Printer, PrinterServer, Row, Surroundings, SurroundingsServer, Tally, TallyServer,
-    journal_answer,
+    APPLICATION, Echo, EchoServer, Gate, GateServer, Journal, JournalServer, Ledger, LedgerError,
+    LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings, SurroundingsServer, Tally,
+    TallyServer, journal_answer,
 };
 
 struct Plugin;
@@ -87,10 +87,9 @@ impl Ledger for Plugin {
             "missing" => Err(LedgerError::NoAccount),
             // A call of its own to another plugin might fail in this way.
             "elsewhere" => Err(LedgerError::Call(CallError::failed("the bank is closed"))),
-            _ => 100_u64.checked_sub(amount).ok_or_else(|| LedgerError::Overdrawn {
-                account: account.to_owned(),
-                missing: amount - 100,
-            }),
+            _ => 100_u64
+                .checked_sub(amount)
+                .ok_or_else(|| LedgerError::Overdrawn { account: account.to_owned(), missing: amount - 100 }),
         }
     }
     fn fail(&self, text: &str) -> Result<()> {

@@ -53,7 +53,10 @@ pub(crate) fn panics() {
         let Panicked { message: told, location, backtrace, .. } = &**panicked;
         assert!(told.contains(message), "{mishap:?}: {told}");
         assert!(told.len() < 8 * 1024, "{mishap:?}: {} bytes", told.len());
-        assert!(location.as_deref().is_some_and(|at| at.contains("crashing.rs:")), "{mishap:?}: {location:?}");
+        assert!(
+            location.as_deref().is_some_and(|at| at.contains("crashing.rs:")),
+            "{mishap:?}: {location:?}"
+        );
         assert!(backtrace.as_deref().is_some_and(|text| text.contains("crash")), "{mishap:?}: {backtrace:?}");
         assert!(error.is_panicked() && error.may_have_run());
         assert_says(&error, &["`Crash::crash` of plugin `crashing` panicked at", message, "report it"]);
@@ -73,14 +76,19 @@ pub(crate) fn end(mishap: Mishap, status: Status, says: &[&str]) {
         Status::Code(code) => assert_eq!(told.code(), Some(code), "{mishap:?}"),
         Status::Signal(signal) => assert_eq!(told.signal(), Some(signal), "{mishap:?}"),
     }
-    assert_says(&error, &["plugin `crashing` is gone", "`Crash::crash` may have run", "launch the plugin again"]);
+    assert_says(
+        &error,
+        &["plugin `crashing` is gone", "`Crash::crash` may have run", "launch the plugin again"],
+    );
     assert_says(&error, says);
     wait_until_gone(plugin.id());
     assert!(plugin.exited().is_some());
     assert_says(&client.survive(7).expect_err("it has ended"), &["`Crash::survive` has not run"]);
     match (plugin.shutdown(), status) {
         (Ok(()), Status::Code(0)) => {}
-        (Err(error @ ShutdownError::Failed { .. }), _) => assert_says(&error, &["did not end in order", "crashing"]),
+        (Err(error @ ShutdownError::Failed { .. }), _) => {
+            assert_says(&error, &["did not end in order", "crashing"])
+        }
         other => panic!("{mishap:?}: {other:?}"),
     }
 }

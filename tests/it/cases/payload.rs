@@ -10,7 +10,7 @@ use crate::support::{Raw, assert_says};
 type Call = fn(&ShapesClient) -> Result<String, CallError>;
 
 pub(crate) struct Payload {
-    name: &'static str,
+    pub(crate) name: &'static str,
     call: Call,
     bytes: fn() -> Vec<u8>,
     says: &'static str,
@@ -63,7 +63,12 @@ pub(crate) const HOSTILE: &[Payload] = &[
     case("map: 2^32", MAP, || counted(1 << 32, b""), MEMORY),
     case("tree: 200 levels", TREE, || 1_u32.to_le_bytes().repeat(200), "nested more than 128 levels"),
     case("tree: 100,000 levels", TREE, || 1_u32.to_le_bytes().repeat(100_000), "nested more than 128 levels"),
-    case("tree: 1,000,000 levels", TREE, || 1_u32.to_le_bytes().repeat(1_000_000), "nested more than 128 levels"),
+    case(
+        "tree: 1,000,000 levels",
+        TREE,
+        || 1_u32.to_le_bytes().repeat(1_000_000),
+        "nested more than 128 levels",
+    ),
     case("tree: variant 99", TREE, || 99_u32.to_le_bytes().to_vec(), "variant index"),
     case("tree: variant 2^32-1", TREE, || u32::MAX.to_le_bytes().to_vec(), "variant index"),
     case(
@@ -103,18 +108,12 @@ pub(crate) const HOSTILE_ERRORS: &[(&str, Payload)] = &[
             "variant index",
         ),
     ),
-    (
-        "answers with an error",
-        case("error: not UTF-8", TEXT, || counted(1, b"\xff"), "not UTF-8"),
-    ),
+    ("answers with an error", case("error: not UTF-8", TEXT, || counted(1, b"\xff"), "not UTF-8")),
     (
         "answers with a failure",
         case("failure: variant 99", TEXT, || 99_u32.to_le_bytes().to_vec(), "variant index"),
     ),
-    (
-        "answers with a failure",
-        case("failure: panic without a message", TEXT, || counted(1 << 40, b""), ""),
-    ),
+    ("answers with a failure", case("failure: panic without a message", TEXT, || counted(1 << 40, b""), "")),
 ];
 
 fn call_error(error: tests::LedgerError) -> CallError {
@@ -137,7 +136,10 @@ impl Payload {
         let error = call(&shapes).expect_err(name);
         let CallError::Decoding(decoding) = &error else { panic!("{name}: {error:?}") };
         assert!(decoding.in_reply && error.may_have_run(), "{name}: {error:?}");
-        assert_says(&error, &["the reply of `Shapes::", "of plugin `raw` cannot be decoded", says, "same version"]);
+        assert_says(
+            &error,
+            &["the reply of `Shapes::", "of plugin `raw` cannot be decoded", says, "same version"],
+        );
 
         // Only this call is lost.
         let echo: EchoClient = plugin.client().expect(name);

@@ -8,7 +8,7 @@ use crate::support::{Raw, SHORT, assert_says, cause, child_id, wait_until_gone};
 
 /// A misdeed that ends the connection.
 pub(crate) struct Session {
-    behaviour: &'static str,
+    pub(crate) behaviour: &'static str,
     is_right: fn(&DisconnectCause) -> bool,
     says: &'static [&'static str],
 }
@@ -22,14 +22,19 @@ const fn case(
 }
 
 const CLOSED: fn(&DisconnectCause) -> bool = |cause| matches!(cause, DisconnectCause::ClosedConnection(_));
-const BROKE_PROTOCOL: fn(&DisconnectCause) -> bool = |cause| matches!(cause, DisconnectCause::BrokeProtocol { .. });
+const BROKE_PROTOCOL: fn(&DisconnectCause) -> bool =
+    |cause| matches!(cause, DisconnectCause::BrokeProtocol { .. });
 
 fn ended_with(cause: &DisconnectCause, status: i32) -> bool {
     matches!(cause, DisconnectCause::Ended(end) if end.status.and_then(|status| status.code()) == Some(status))
 }
 
 pub(crate) const FATAL: &[Session] = &[
-    case("closes", CLOSED, &["closed its connection without ending", "defect of the plugin", "launch it again"]),
+    case(
+        "closes",
+        CLOSED,
+        &["closed its connection without ending", "defect of the plugin", "launch it again"],
+    ),
     case("exits", |cause| ended_with(cause, 5), &["failed (exit status: 5)", "launch the plugin again"]),
     case("half a frame, then closes", BROKE_PROTOCOL, &["half a frame"]),
     case("half a frame, then exits", |cause| ended_with(cause, 6), &["exit status: 6"]),

@@ -6,7 +6,7 @@ use plugin_host::{LaunchCause, PluginProcess};
 use crate::support::{PATIENCE, Raw, SHORT, assert_says, crashing};
 
 pub(crate) struct Start {
-    behaviour: &'static str,
+    pub(crate) behaviour: &'static str,
     is_right: fn(&LaunchCause) -> bool,
     says: &'static [&'static str],
 }
@@ -19,9 +19,11 @@ const fn case(
     Start { behaviour, is_right, says }
 }
 
-const TIMED_OUT: fn(&LaunchCause) -> bool = |cause| matches!(cause, LaunchCause::TimedOut { after, .. } if *after == SHORT);
+const TIMED_OUT: fn(&LaunchCause) -> bool =
+    |cause| matches!(cause, LaunchCause::TimedOut { after, .. } if *after == SHORT);
 const BROKE_PROTOCOL: fn(&LaunchCause) -> bool = |cause| matches!(cause, LaunchCause::BrokeProtocol { .. });
-const NOT_THIS_PROTOCOL: fn(&LaunchCause) -> bool = |cause| matches!(cause, LaunchCause::NotThisProtocol { .. });
+const NOT_THIS_PROTOCOL: fn(&LaunchCause) -> bool =
+    |cause| matches!(cause, LaunchCause::NotThisProtocol { .. });
 
 fn ended_with(cause: &LaunchCause, status: i32) -> bool {
     matches!(cause, LaunchCause::Ended(end) if end.status.and_then(|status| status.code()) == Some(status))
@@ -37,10 +39,22 @@ pub(crate) const TOO_SLOW: &[Start] = &[
 ];
 
 pub(crate) const WRONG: &[Start] = &[
-    case("exits with success", |cause| ended_with(cause, 0), &["ended by itself", "before it said hello", "serve"]),
-    case("exits with failure", |cause| ended_with(cause, 3), &["exit status: 3", "before it said hello", "serve"]),
+    case(
+        "exits with success",
+        |cause| ended_with(cause, 0),
+        &["ended by itself", "before it said hello", "serve"],
+    ),
+    case(
+        "exits with failure",
+        |cause| ended_with(cause, 3),
+        &["exit status: 3", "before it said hello", "serve"],
+    ),
     case("half a preamble, then exits", |cause| ended_with(cause, 0), &["before it said hello"]),
-    case("closes", |cause| matches!(cause, LaunchCause::ClosedConnection(_)), &["closed its standard input", "serve"]),
+    case(
+        "closes",
+        |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
+        &["closed its standard input", "serve"],
+    ),
     case(
         "half a hello, then closes",
         |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
@@ -68,7 +82,11 @@ pub(crate) const WRONG: &[Start] = &[
     case("a log record first", BROKE_PROTOCOL, &["a Log frame before its hello"]),
     case("a reply first", BROKE_PROTOCOL, &["a Reply frame before its hello"]),
     case("goodbye first", BROKE_PROTOCOL, &["a Goodbye frame before its hello"]),
-    case("empty payload", BROKE_PROTOCOL, &["Hello frame that cannot be decoded", "bytes end within a value"]),
+    case(
+        "empty payload",
+        BROKE_PROTOCOL,
+        &["Hello frame that cannot be decoded", "bytes end within a value"],
+    ),
     case("name is not text", BROKE_PROTOCOL, &["cannot be decoded", "not UTF-8"]),
     case("endless name", BROKE_PROTOCOL, &["cannot be decoded"]),
     case("endless instances", BROKE_PROTOCOL, &["cannot be decoded", "bytes of memory"]),
@@ -99,7 +117,9 @@ impl Start {
         let name = format!("hello:{}", self.behaviour);
         let is_slow = TOO_SLOW.iter().any(|case| case.behaviour == self.behaviour);
         let timeout = if is_slow { SHORT } else { PATIENCE };
-        let Err(error) = raw.launcher(&name).start_timeout(timeout).spawn() else { panic!("{name} has started") };
+        let Err(error) = raw.launcher(&name).start_timeout(timeout).spawn() else {
+            panic!("{name} has started")
+        };
         assert!((self.is_right)(error.cause()), "{name}: {error:?}");
         assert!(error.program().ends_with("raw"), "{name}: {error:?}");
         assert_says(&error, &["cannot start the plugin", "raw"]);

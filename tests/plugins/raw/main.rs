@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use wire::{
-    CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HELLO, Hello, Host, LOG, PING, PONG, REFUSE, REPLY, SHUTDOWN, frame,
-    garbage, header, preamble, text,
+    CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HELLO, Hello, Host, LOG, PING, PONG, REFUSE, REPLY, SHUTDOWN,
+    frame, garbage, header, preamble, text,
 };
 
 fn main() -> ExitCode {
@@ -98,7 +98,9 @@ fn before_hello(host: &Host, behaviour: &str) {
             payload[at..at + 8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
             with_preamble(&frame(HELLO, 0, &payload))
         }
-        "trailing bytes" => with_preamble(&frame(HELLO, 0, &[&Hello::default().payload()[..], b"!"].concat())),
+        "trailing bytes" => {
+            with_preamble(&frame(HELLO, 0, &[&Hello::default().payload()[..], b"!"].concat()))
+        }
         "other application" => Hello { application: "vineyard", protocol: 3, ..Hello::default() }.bytes(),
         "other protocol" => Hello { application: "orchard", protocol: 4, ..Hello::default() }.bytes(),
         "name with a NUL" => Hello { name: b"ra\0w\x1b[2J\n", ..Hello::default() }.bytes(),
