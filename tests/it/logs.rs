@@ -35,7 +35,7 @@ enum Typed {
 static SEEN: LazyLock<Mutex<Vec<Seen>>> = LazyLock::new(|| {
     // The first one to look sets what all tests of this process share.
     let subscriber = tracing_subscriber::registry().with(Capture.with_filter(LevelFilter::DEBUG));
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    tracing::subscriber::set_global_default(subscriber).expect("nothing else sets it");
     Mutex::default()
 });
 
@@ -76,7 +76,7 @@ impl Visit for Fields {
 
 fn launch(words: &[&str]) -> PluginProcess {
     LazyLock::force(&SEEN);
-    Launcher::new(env!("CARGO_BIN_EXE_well_behaved")).arg("").args(words).spawn().unwrap()
+    Launcher::new(env!("CARGO_BIN_EXE_well_behaved")).arg("").args(words).spawn().expect("it starts")
 }
 
 /// The events of one plugin, in order.
