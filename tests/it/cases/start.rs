@@ -6,7 +6,7 @@ use plugin_host::{LaunchCause, PluginProcess};
 use crate::support::{PATIENCE, Raw, SHORT, assert_says, crashing};
 
 pub(crate) struct Start {
-    behaviour: &'static str,
+    pub(crate) behaviour: &'static str,
     is_right: fn(&LaunchCause) -> bool,
     says: &'static [&'static str],
 }
