@@ -21,7 +21,7 @@ pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Erro
         return if missing { LaunchCause::NotFound } else { LaunchCause::Spawn(Arc::new(error)) };
     }
     // The system looks for a relative path from the directory that the process is to start in.
-    match identify(&directory.unwrap_or(Path::new("")).join(program)) {
+    match identify(&directory.unwrap_or_else(|| Path::new("")).join(program)) {
         ProgramKind::Missing => LaunchCause::NotFound,
         ProgramKind::NotAFile => LaunchCause::NotAFile,
         ProgramKind::NotExecutable => LaunchCause::NotExecutable,
