@@ -106,8 +106,9 @@ fn a_missing_instance() {
 fn another_version_of_a_method_is_refused_before_the_first_call() {
     let plugin = well_behaved(&[]).spawn().unwrap();
     let error = plugin.client::<NewerLedgerClient>().unwrap_err();
-    let ClientError::Incompatible { interface, theirs, ours, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(interface, "Ledger");
+    let ClientError::Incompatible { interface, differences, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((interface.as_str(), differences.len()), ("Ledger", 1));
+    let (theirs, ours) = (&differences[0].theirs, &differences[0].ours);
     assert!(theirs.contains("amount: u64") && ours.contains("amount: u32"), "{error}");
     assert_says(
         &error,
