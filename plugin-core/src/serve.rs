@@ -158,7 +158,7 @@ struct HostSink(Arc<FrameWriter>);
 
 impl RecordSink for HostSink {
     fn send(&self, record: Record) -> Result<(), Rejected> {
-        self.0.write_message(Header::bare(Kind::Log), &record).map_err(|_| Rejected)
+        self.0.write_message(Header::bare(Kind::Log), &record, None).map_err(|_| Rejected)
     }
 }
 

@@ -162,23 +162,43 @@ const TAIL_LINES: usize = 20;
 /// How many bytes of a line errors quote.
 const TAIL_LINE_LEN: usize = 400;
 
-/// The last lines of stderr.
+/// The last lines of stderr, and before them those that say what a Rust program panicked about: a
+/// backtrace is longer than what is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     lines: VecDeque<String>,
+    panic: Vec<String>,
+    /// How many lines came after the first of `panic`.
+    since_panic: usize,
 }
+
+/// How many lines a panic's place and message take; a longer message is cut.
+const PANIC_LINES: usize = 2;
 
 impl Tail {
     pub(crate) fn push(&mut self, line: &[u8]) {
+        let line = &line[..line.len().min(TAIL_LINE_LEN)];
+        let line = harmless_text(&String::from_utf8_lossy(line), TAIL_LINE_LEN * 2).into_owned();
+        if line.contains(" panicked at ") {
+            self.panic = vec![line.clone()];
+            self.since_panic = 0;
+        } else {
+            self.since_panic = self.since_panic.saturating_add(1);
+            if !self.panic.is_empty() && self.panic.len() < PANIC_LINES {
+                self.panic.push(line.clone());
+            }
+        }
         if self.lines.len() == TAIL_LINES {
             self.lines.pop_front();
         }
-        let line = &line[..line.len().min(TAIL_LINE_LEN)];
-        self.lines.push_back(harmless_text(&String::from_utf8_lossy(line), TAIL_LINE_LEN * 2).into_owned());
+        self.lines.push_back(line);
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.iter().cloned().collect()
+        // Those of the panic that are not among the last lines any more.
+        let gone = (self.since_panic + 1).saturating_sub(self.lines.len()).min(self.panic.len());
+        let gap = (gone > 0).then(|| "[…]".to_owned());
+        self.panic[..gone].iter().cloned().chain(gap).chain(self.lines.iter().cloned()).collect()
     }
 }
 
@@ -210,6 +230,24 @@ mod tests {
     fn a_line_without_an_end_comes_in_pieces() {
         let lines = split(&[&[b'x'; MAX_LINE * 3 + 5]]);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LINE, MAX_LINE, MAX_LINE, 5]);
+    }
+
+    #[test]
+    fn the_tail_keeps_what_a_panic_was_about() {
+        let mut tail = Tail::default();
+        tail.push(b"before");
+        tail.push(b"thread 'main' (7) panicked at src/main.rs:1:2:");
+        tail.push(b"the cup broke");
+        assert_eq!(tail.lines().len(), 3);
+        for number in 0..TAIL_LINES - 1 {
+            tail.push(format!("frame {number}").as_bytes());
+        }
+        let lines = tail.lines();
+        assert_eq!(lines[..3], ["thread 'main' (7) panicked at src/main.rs:1:2:", "[…]", "the cup broke"]);
+        tail.push(b"frame");
+        let lines = tail.lines();
+        assert_eq!(lines[1..4], ["the cup broke", "[…]", "frame 0"]);
+        assert_eq!(lines.len(), TAIL_LINES + 3);
     }
 
     #[test]

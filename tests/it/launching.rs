@@ -118,7 +118,8 @@ fn a_path_with_a_zero_byte_is_an_error_and_no_panic() {
 #[test]
 fn a_current_directory_that_does_not_exist_is_blamed() {
     let error = well_behaved(&[]).current_dir("/nowhere").spawn().map(drop).unwrap_err();
-    assert!(matches!(error.cause(), LaunchCause::Spawn(_)), "{error:?}");
+    assert!(matches!(error.cause(), LaunchCause::BadDirectory { .. }), "{error:?}");
+    assert_says(&error, &["well_behaved", "`/nowhere`, which is not a directory", "create it"]);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_script_that_is_no_plugin() {
             (
                 "exec 0<&-; exec sleep 1000",
                 |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
-                ["closed its standard input", "plugin_core::serve"],
+                ["closed its connection to the host", "plugin_core::serve"],
             ),
             (
                 "kill -9 $$",

@@ -64,8 +64,8 @@ fn a_plugin_that_is_killed() {
     let error = gate.waiting().unwrap_err();
     assert!(matches!(cause(&error), DisconnectCause::Killed), "{error:?}");
     assert_says(&error, &["was killed by this program", "has not run"]);
-    let error = plugin.shutdown().unwrap_err();
-    assert_says(&error, &["did not end in order", "signal: 9"]);
+    // It has ended as this program wanted.
+    plugin.shutdown().unwrap();
 }
 
 #[test]

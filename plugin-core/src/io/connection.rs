@@ -149,8 +149,10 @@ impl Connection {
         let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
         let call = self.begin(asked, &slot, deadline)?;
         seal(&mut frame, Header { call, ..header });
-        if let Err(error) = self.writer.write(&frame, deadline) {
-            return Err(self.not_sent(call, error, deadline));
+        match self.writer.write(&frame, deadline) {
+            Ok(()) => {}
+            Err(WriteError::Unfinished) => return self.give_up(call, &slot),
+            Err(error) => return Err(self.not_sent(call, error, deadline)),
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
         drop(frame);
@@ -184,7 +186,7 @@ impl Connection {
     pub fn send_shutdown(&self, drain: Duration, deadline: Instant) -> io::Result<()> {
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         let message = ShutdownMessage { drain_ms };
-        Ok(self.writer.write_last(Header::bare(Kind::Shutdown), &message, deadline)?)
+        Ok(self.writer.write_message(Header::bare(Kind::Shutdown), &message, Some(deadline))?)
     }
 
     /// Ends the connection: pending and later calls fail with `cause`, unless an earlier one is known.
@@ -235,7 +237,7 @@ impl Connection {
         lock(&self.calls).outgoing.forget(call);
         self.room.notify_one();
         let error = match error {
-            WriteError::NoTurn => return NoReply::TimedOut(Delivery::NotSent),
+            WriteError::NoTurn | WriteError::Unfinished => return NoReply::TimedOut(Delivery::NotSent),
             WriteError::Stalled => {
                 self.condemn(StreamEnd::Stalled(self.stall_timeout));
                 io::ErrorKind::TimedOut.into()
@@ -287,7 +289,7 @@ impl Connection {
         match self.writer.write(&header.to_bytes(), deadline) {
             Err(WriteError::Stalled) => self.condemn(StreamEnd::Stalled(self.stall_timeout)),
             // When the connection is gone, the reader finds out why.
-            Ok(()) | Err(WriteError::NoTurn | WriteError::Io(_)) => {}
+            Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished | WriteError::Io(_)) => {}
         }
     }
 

@@ -220,7 +220,7 @@ impl Server {
                 self.writer.write(&frame, None)
             }
             Err(failure) => {
-                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure)
+                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
         };
         let mut state = lock(&self.state);

@@ -53,12 +53,12 @@ pub(crate) const WRONG: &[Start] = &[
     case(
         "closes",
         |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
-        &["closed its standard input", "serve"],
+        &["closed its connection to the host", "serve"],
     ),
     case(
         "half a hello, then closes",
         |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
-        &["closed its standard input"],
+        &["closed its connection to the host"],
     ),
     case("garbage", NOT_THIS_PROTOCOL, &["instead of a hello", "not a plugin"]),
     case("text", NOT_THIS_PROTOCOL, &["`usage: orchard", "instead of a hello"]),
