@@ -62,7 +62,8 @@ impl Endpoint {
     pub(crate) fn attach(self, command: &mut Command) -> HostEnd {
         match self {
             Self::Inherited { ours, theirs } => {
-                command.stdin(theirs);
+                // A host that is itself a plugin may have the variable from its own host.
+                command.stdin(theirs).env_remove(ENDPOINT_VARIABLE);
                 HostEnd::Connected(Arc::new(ours))
             }
             Self::Named(endpoint) => {

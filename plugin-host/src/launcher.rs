@@ -1,25 +1,18 @@
-//! Starts a plugin: the settings, and the way from a file to a connection.
+//! The settings of a plugin that is to be started.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use plugin_core::__host::{
-    Greeted, HandshakeError, HostHello, Transport, WireLimits, receive_plugin_hello, send_host_hello,
-};
+use plugin_core::__host::WireLimits;
 use plugin_core::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake};
 
-use crate::diagnose::diagnose;
-use crate::endpoint::{Endpoint, HostEnd};
-use crate::environment::scrub;
 use crate::error::{LaunchCause, LaunchError};
-use crate::output::{Input, Output, Sink, StreamName};
+use crate::output::{Input, Output, Sink};
 use crate::plugin::{PluginProcess, Settings};
-use crate::process::{EXIT_GRACE, Observer, Process};
-use crate::relay::{Relay, Source};
 
 /// The default of [`Launcher::start_timeout`]. A plugin says hello within milliseconds; a loaded
 /// machine with a cold disk and a virus scanner needs seconds.
@@ -32,14 +25,6 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// The default of [`Launcher::stall_timeout`]. Between a plugin that takes nothing because it is being
 /// debugged or swapped in, and one that never will, only time tells.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// When a timeout that starts now is over. One that goes beyond the clock, as [`Duration::MAX`] does, is
-/// over in a year, which no program waits for.
-pub(crate) fn deadline_in(timeout: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    let now = Instant::now();
-    now.checked_add(timeout).unwrap_or_else(|| now + YEAR)
-}
 
 /// Starts plugins, with the settings of [`std::process::Command`] and some more.
 ///
@@ -60,16 +45,16 @@ pub(crate) fn deadline_in(timeout: Duration) -> Instant {
 /// # }
 /// ```
 pub struct Launcher {
-    program: PathBuf,
-    command: Command,
-    inherits_environment: bool,
-    stdin: Input,
-    stdout: Sink,
-    stderr: Sink,
-    handshake: Handshake,
-    start_timeout: Duration,
-    limits: WireLimits,
-    settings: Settings,
+    pub(crate) program: PathBuf,
+    pub(crate) command: Command,
+    pub(crate) inherits_environment: bool,
+    pub(crate) stdin: Input,
+    pub(crate) stdout: Sink,
+    pub(crate) stderr: Sink,
+    pub(crate) handshake: Handshake,
+    pub(crate) start_timeout: Duration,
+    pub(crate) limits: WireLimits,
+    pub(crate) settings: Settings,
 }
 
 impl Launcher {
@@ -271,163 +256,8 @@ impl Launcher {
     /// # Errors
     /// [`LaunchError`] says why there is no plugin; no process of it is left behind.
     pub fn spawn(&mut self) -> Result<PluginProcess, LaunchError> {
-        self.try_spawn().map_err(|cause| LaunchError::new(&self.program, cause))
+        self.start().map_err(|cause| LaunchError::new(&self.program, cause))
     }
-
-    fn try_spawn(&mut self) -> Result<PluginProcess, LaunchCause> {
-        let deadline = deadline_in(self.start_timeout);
-        let shares_stdin = self.stdin == Input::Inherit;
-        let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
-        let endpoint = endpoint.map_err(setup_cause)?;
-        self.command
-            .stdout(self.stdout.stdio(StreamName::Stdout))
-            .stderr(self.stderr.stdio(StreamName::Stderr));
-        if !self.inherits_environment {
-            scrub(&mut self.command);
-        }
-        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (relay, source) =
-            Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
-
-        let host_end = endpoint.attach(&mut self.command);
-        let hello = self.hello();
-        // The plugin looks for the hello as soon as it runs.
-        let prepared = match &host_end {
-            HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
-            HostEnd::Waiting(_) => Ok(()),
-        };
-        let line = Arc::new(OnceLock::new());
-        let watcher = Watcher { source: source.clone(), line: Arc::clone(&line) };
-        let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
-        Endpoint::detach(&mut self.command);
-        let directory = self.command.get_current_dir();
-        let process =
-            started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
-        relay.set_process(process.id());
-
-        let greeted = match self.greet(host_end, &hello, &line, &process, deadline) {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                let cause = self.handshake_cause(error, &process);
-                drop(source);
-                relay.wait_done(EXIT_GRACE);
-                return Err(cause);
-            }
-        };
-        let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
-        if theirs != self.handshake {
-            let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
-            // Out of courtesy only: the plugin is killed all the same.
-            let _ = greeted.refuse(&cause.to_string(), deadline);
-            process.kill();
-            return Err(cause);
-        }
-        relay.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, relay, source, self.settings).map_err(setup_cause)
-    }
-
-    /// Waits for the plugin to connect, where it has to, and for its hello.
-    fn greet(
-        &self,
-        host_end: HostEnd,
-        hello: &HostHello,
-        line: &OnceLock<Arc<dyn Transport>>,
-        process: &Process,
-        deadline: Instant,
-    ) -> Result<Greeted, HandshakeError> {
-        let transport = match host_end {
-            HostEnd::Connected(transport) => transport,
-            HostEnd::Waiting(endpoint) => {
-                let transport = endpoint.accept(process, deadline).map_err(accept_error)?;
-                send_host_hello(&*transport, hello, deadline).map_err(accept_error)?;
-                transport
-            }
-        };
-        // Nobody else sets it.
-        let _ = line.set(Arc::clone(&transport));
-        if process.end().is_some() {
-            // It ended before there was a connection that its end could shut down.
-            transport.shut_down();
-        }
-        receive_plugin_hello(transport, self.limits, deadline)
-    }
-
-    fn hello(&self) -> HostHello {
-        HostHello {
-            application: self.handshake.application().to_owned(),
-            protocol: self.handshake.protocol(),
-            limits: self.limits,
-            log_level: max_log_level(),
-            extensions: Vec::new(),
-        }
-    }
-
-    /// Ends a process that did not say hello, and says why it is refused.
-    fn handshake_cause(&self, error: HandshakeError, process: &Process) -> LaunchCause {
-        if matches!(error, HandshakeError::Closed { .. } | HandshakeError::Io(_))
-            && let Some(end) = process.wait_end(Instant::now() + EXIT_GRACE)
-        {
-            return LaunchCause::Ended(end);
-        }
-        process.kill();
-        let end = process.report();
-        match error {
-            HandshakeError::Closed { .. } => LaunchCause::ClosedConnection(end),
-            HandshakeError::TimedOut => LaunchCause::TimedOut { after: self.start_timeout, end },
-            HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
-            HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
-            HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
-            HandshakeError::Refused { reason } => LaunchCause::Refused { reason, end },
-            HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
-        }
-    }
-}
-
-/// Passes on what the thread that watches the process sees.
-struct Watcher {
-    source: Source,
-    /// The connection, once there is one.
-    line: Arc<OnceLock<Arc<dyn Transport>>>,
-}
-
-impl Observer for Watcher {
-    fn line(&mut self, stream: StreamName, line: Vec<u8>) {
-        self.source.line(stream, line);
-    }
-
-    fn ended(&mut self) {
-        // A child of the plugin may hold the other end of the connection open; what the plugin has sent
-        // can still be read, and then the end comes.
-        if let Some(transport) = self.line.get() {
-            transport.shut_down();
-        }
-    }
-}
-
-/// Why nobody connected.
-fn accept_error(error: std::io::Error) -> HandshakeError {
-    match error.kind() {
-        std::io::ErrorKind::TimedOut => HandshakeError::TimedOut,
-        std::io::ErrorKind::UnexpectedEof => HandshakeError::Closed { in_hello: false },
-        _ => HandshakeError::Io(error),
-    }
-}
-
-/// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
-fn max_log_level() -> u8 {
-    use tracing::level_filters::LevelFilter;
-    match LevelFilter::current() {
-        LevelFilter::OFF => 0,
-        LevelFilter::ERROR => 1,
-        LevelFilter::WARN => 2,
-        LevelFilter::INFO => 3,
-        LevelFilter::DEBUG => 4,
-        LevelFilter::TRACE => 5,
-    }
-}
-
-fn setup_cause(error: std::io::Error) -> LaunchCause {
-    LaunchCause::Setup(Arc::new(error))
 }
 
 impl fmt::Debug for Launcher {

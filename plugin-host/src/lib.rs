@@ -38,6 +38,7 @@ mod output;
 mod plugin;
 mod process;
 mod relay;
+mod start;
 mod sys;
 
 pub use description::{Description, InstanceDescription, MethodDescription};

@@ -11,9 +11,9 @@ use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
 use crate::description::{Description, InstanceDescription};
 use crate::error::{ClientError, Difference, ShutdownError};
-use crate::launcher::deadline_in;
 use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
+use crate::start::deadline_in;
 
 /// How long [`PluginProcess::ping`] waits. A plugin answers within a millisecond, whatever its methods
 /// do; one that takes five seconds is stopped or starved.

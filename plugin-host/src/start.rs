@@ -1,0 +1,186 @@
+//! The way from a file to a connection: starts the process, waits for its hello, or finds out what is wrong.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use plugin_core::__host::{
+    Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+};
+use plugin_core::Handshake;
+
+use crate::diagnose::diagnose;
+use crate::endpoint::{Endpoint, HostEnd};
+use crate::environment::scrub;
+use crate::error::LaunchCause;
+use crate::launcher::Launcher;
+use crate::output::{Input, StreamName};
+use crate::plugin::PluginProcess;
+use crate::process::{EXIT_GRACE, Observer, Process};
+use crate::relay::{Relay, Source};
+
+impl Launcher {
+    /// Starts the plugin and waits until it has said hello.
+    pub(crate) fn start(&mut self) -> Result<PluginProcess, LaunchCause> {
+        let deadline = deadline_in(self.start_timeout);
+        let shares_stdin = self.stdin == Input::Inherit;
+        let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
+        let endpoint = endpoint.map_err(setup_cause)?;
+        self.command
+            .stdout(self.stdout.stdio(StreamName::Stdout))
+            .stderr(self.stderr.stdio(StreamName::Stderr));
+        if !self.inherits_environment {
+            scrub(&mut self.command);
+        }
+        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (relay, source) =
+            Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
+
+        let host_end = endpoint.attach(&mut self.command);
+        let hello = self.hello();
+        // The plugin looks for the hello as soon as it runs.
+        let prepared = match &host_end {
+            HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
+            HostEnd::Waiting(_) => Ok(()),
+        };
+        let connection = Arc::new(OnceLock::new());
+        let watcher = Watcher { source: source.clone(), connection: Arc::clone(&connection) };
+        let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
+        Endpoint::detach(&mut self.command);
+        let directory = self.command.get_current_dir();
+        let process =
+            started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
+        relay.set_process(process.id());
+
+        let greeted = match self.greet(host_end, &hello, &connection, &process, deadline) {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                let cause = self.handshake_cause(error, &process);
+                drop(source);
+                relay.wait_done(EXIT_GRACE);
+                return Err(cause);
+            }
+        };
+        let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
+        if theirs != self.handshake {
+            let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
+            // Out of courtesy only: the plugin is killed all the same.
+            let _ = greeted.refuse(&cause.to_string(), deadline);
+            process.kill();
+            return Err(cause);
+        }
+        relay.set_name(&greeted.hello.name);
+        PluginProcess::connect(process, greeted, relay, source, self.settings).map_err(setup_cause)
+    }
+
+    /// Waits for the plugin to connect, where it has to, and for its hello.
+    fn greet(
+        &self,
+        host_end: HostEnd,
+        hello: &HostHello,
+        connection: &OnceLock<Arc<dyn Transport>>,
+        process: &Process,
+        deadline: Instant,
+    ) -> Result<Greeted, HandshakeError> {
+        let transport = match host_end {
+            HostEnd::Connected(transport) => transport,
+            HostEnd::Waiting(endpoint) => {
+                let transport = endpoint.accept(process, deadline).map_err(accept_error)?;
+                send_host_hello(&*transport, hello, deadline).map_err(accept_error)?;
+                transport
+            }
+        };
+        // Nobody else sets it.
+        let _ = connection.set(Arc::clone(&transport));
+        if process.end().is_some() {
+            // It ended before there was a connection that its end could shut down.
+            transport.shut_down();
+        }
+        receive_plugin_hello(transport, self.limits, deadline)
+    }
+
+    fn hello(&self) -> HostHello {
+        HostHello {
+            application: self.handshake.application().to_owned(),
+            protocol: self.handshake.protocol(),
+            limits: self.limits,
+            log_level: max_log_level(),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Ends a process that did not say hello, and says why it is refused.
+    fn handshake_cause(&self, error: HandshakeError, process: &Process) -> LaunchCause {
+        if matches!(error, HandshakeError::Closed { .. } | HandshakeError::Io(_))
+            && let Some(end) = process.wait_end(Instant::now() + EXIT_GRACE)
+        {
+            return LaunchCause::Ended(end);
+        }
+        process.kill();
+        let end = process.report();
+        match error {
+            HandshakeError::Closed { .. } => LaunchCause::ClosedConnection(end),
+            HandshakeError::TimedOut => LaunchCause::TimedOut { after: self.start_timeout, end },
+            HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
+            HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
+            HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
+            HandshakeError::Refused { reason } => LaunchCause::Refused { reason, end },
+            HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
+        }
+    }
+}
+
+/// Passes on what the thread that watches the process sees.
+struct Watcher {
+    source: Source,
+    /// The connection, once there is one.
+    connection: Arc<OnceLock<Arc<dyn Transport>>>,
+}
+
+impl Observer for Watcher {
+    fn line(&mut self, stream: StreamName, line: Vec<u8>) {
+        self.source.line(stream, line);
+    }
+
+    fn ended(&mut self) {
+        // A child of the plugin may hold the other end of the connection open; what the plugin has sent
+        // can still be read, and then the end comes.
+        if let Some(transport) = self.connection.get() {
+            transport.shut_down();
+        }
+    }
+}
+
+/// Why nobody connected.
+fn accept_error(error: io::Error) -> HandshakeError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => HandshakeError::TimedOut,
+        io::ErrorKind::UnexpectedEof => HandshakeError::Closed { in_hello: false },
+        _ => HandshakeError::Io(error),
+    }
+}
+
+/// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
+fn max_log_level() -> u8 {
+    use tracing::level_filters::LevelFilter;
+    match LevelFilter::current() {
+        LevelFilter::OFF => 0,
+        LevelFilter::ERROR => 1,
+        LevelFilter::WARN => 2,
+        LevelFilter::INFO => 3,
+        LevelFilter::DEBUG => 4,
+        LevelFilter::TRACE => 5,
+    }
+}
+
+fn setup_cause(error: io::Error) -> LaunchCause {
+    LaunchCause::Setup(Arc::new(error))
+}
+
+/// When a timeout that starts now is over. One that goes beyond the clock, as [`Duration::MAX`] does, is
+/// over in a year, which no program waits for.
+pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + YEAR)
+}
