@@ -34,6 +34,7 @@ mod environment;
 mod error;
 mod events;
 mod launcher;
+mod lines;
 mod output;
 mod plugin;
 mod process;

@@ -9,7 +9,8 @@ use std::{fmt, io};
 use interprocess::local_socket::Listener;
 use plugin_core::ProcessEnd;
 
-use crate::output::{LineSplitter, StreamName, Tail};
+use crate::lines::{LineSplitter, Tail};
+use crate::output::StreamName;
 use crate::sys;
 
 /// How long the host waits for the end of a process that has closed its connection, to learn its exit
