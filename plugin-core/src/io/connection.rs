@@ -293,8 +293,12 @@ impl Connection {
                 Err(ReadEnd::Io(error)) => break StreamEnd::Io(error),
             }
         };
-        // While the plugin is being ended, its closing the connection is what was wanted.
-        let cause = self.refusal().unwrap_or_else(|| events.ended(end));
+        let cause = match self.refusal() {
+            // The owner ends the plugin, so its closing the connection is what was wanted.
+            Some(cause @ (DisconnectCause::ShutDown | DisconnectCause::Killed)) => cause,
+            // Also when the connection was given up on this side: the owner has to end the process.
+            _ => events.ended(end),
+        };
         self.close(cause);
     }
 
