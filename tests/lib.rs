@@ -267,9 +267,9 @@ pub trait Shapes {
     /// Something as deep as it likes.
     fn tree(&self) -> Result<Tree>;
     /// Elements that are small when absent.
-    fn sparse(&self) -> Result<Vec<Option<[[u64; 16]; 8]>>>;
+    fn sparse(&self) -> Result<Vec<Option<Large>>>;
     /// The same, nested.
-    fn nested_sparse(&self) -> Result<Vec<Vec<Option<[[u64; 16]; 8]>>>>;
+    fn nested_sparse(&self) -> Result<Vec<Vec<Option<Large>>>>;
     /// One of two values.
     fn truth(&self) -> Result<bool>;
     /// A character.
@@ -287,6 +287,9 @@ pub trait Shapes {
     /// An error of its own.
     fn own_error(&self) -> Result<u64, LedgerError>;
 }
+
+/// A kilobyte when it is there, and a byte of a message when it is not.
+pub type Large = [[u64; 16]; 8];
 
 /// A recursive type.
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use crate::proto::hello::{MAGIC, SECRET_LEN, Secret};
 use crate::sys::{self, SocketTransport};
 
 /// The variable that names a socket, where the connection is not the standard input. It is taken out of
-/// the environment at the first look, so that no other program inherits it.
+/// the environment when the plugin is served, so that no other program inherits it.
 pub const ENDPOINT_VARIABLE: &str = "PLUGIN_ENDPOINT";
 
 /// How the host and this process are connected.
@@ -43,10 +43,13 @@ pub(crate) fn is_present() -> bool {
 
 /// The endpoint, for the first who asks.
 pub(crate) fn take() -> Option<Endpoint> {
+    if std::env::var_os(ENDPOINT_VARIABLE).is_some() {
+        sys::remove_variable(ENDPOINT_VARIABLE);
+    }
     found().1.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// The answer of the first look is kept: later the hello has been taken from the standard input, and the
+/// The answer of the first look is kept: later the hello has been taken from the standard input, or the
 /// variable from the environment.
 fn found() -> &'static (bool, Mutex<Option<Endpoint>>) {
     static FOUND: OnceLock<(bool, Mutex<Option<Endpoint>>)> = OnceLock::new();
@@ -58,7 +61,6 @@ fn found() -> &'static (bool, Mutex<Option<Endpoint>>) {
 
 fn look() -> Option<Endpoint> {
     if let Some(value) = std::env::var_os(ENDPOINT_VARIABLE) {
-        sys::remove_variable(ENDPOINT_VARIABLE);
         return parse(value);
     }
     sys::stdin_starts_with(&MAGIC).then_some(Endpoint::Inherited)

@@ -109,7 +109,7 @@ impl<'a> Incoming<'a> {
         S: SerializeAs<T>,
     {
         let mut frame = vec![0; HEADER_LEN];
-        let limit = self.max_reply as usize + HEADER_LEN;
+        let limit = (self.max_reply as usize).saturating_add(HEADER_LEN);
         codec::encode_as::<S, T>(value, &mut frame, limit).map_err(|error| match error {
             EncodeError::TooLarge { size, .. } => Refusal::ReplyTooLarge {
                 size: size.saturating_sub(HEADER_LEN as u64),

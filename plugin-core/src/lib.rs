@@ -62,6 +62,8 @@ mod remote;
 mod serve;
 mod shape;
 mod sys;
+#[doc(hidden)]
+pub mod text;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

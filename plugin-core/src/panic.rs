@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
+use crate::text::bounded;
+
 /// The longest panic message that travels, in bytes. A person reads it.
 const MAX_MESSAGE: usize = 4 * 1024;
 
@@ -27,7 +29,14 @@ const MAX_REMEMBERED: usize = 8;
 
 thread_local! {
     /// The panics raised by the method that runs on this thread; `None` when none runs.
-    static RAISED: RefCell<Option<Vec<CaughtPanic>>> = const { RefCell::new(None) };
+    static RAISED: RefCell<Option<Vec<Raised>>> = const { RefCell::new(None) };
+}
+
+/// A panic that may or may not leave the method. To put its backtrace into words takes milliseconds.
+struct Raised {
+    message: String,
+    location: Option<String>,
+    backtrace: Backtrace,
 }
 
 /// Runs `f` and catches its panic. What the program prints about a panic it prints all the same.
@@ -42,8 +51,13 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
         let message = message(&*payload);
         // The payload may be a value of the user's whose drop panics too.
         std::mem::forget(payload);
-        let caught = raised.into_iter().rev().find(|panic| panic.message == message);
-        caught.unwrap_or(CaughtPanic { message, location: None, backtrace: None })
+        let raised = raised.into_iter().rev().find(|panic| panic.message == message);
+        let (location, backtrace) = raised.map(|panic| (panic.location, panic.backtrace)).unzip();
+        CaughtPanic {
+            message,
+            location: location.flatten(),
+            backtrace: backtrace.map(|backtrace| bounded(backtrace, MAX_BACKTRACE)),
+        }
     })
 }
 
@@ -67,31 +81,18 @@ fn note(info: &PanicHookInfo<'_>) {
         if raised.len() == MAX_REMEMBERED {
             raised.remove(0);
         }
-        raised.push(CaughtPanic {
+        raised.push(Raised {
             message: message(info.payload()),
             location: info.location().map(ToString::to_string),
-            backtrace: Some(cut(Backtrace::force_capture().to_string(), MAX_BACKTRACE)),
+            backtrace: Backtrace::force_capture(),
         });
     });
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned());
-    cut(text.unwrap_or_else(|| "a panic with a value that is not a text".to_owned()), MAX_MESSAGE)
-}
-
-/// Cuts a text to `limit` bytes, visibly.
-fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        let boundary = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let rest = text.len() - boundary;
-        text.truncate(boundary);
-        text.push_str(&format!("… [{rest} bytes cut]"));
-    }
-    text
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    bounded(text.unwrap_or("a panic with a value that is not a text"), MAX_MESSAGE)
 }
 
 #[cfg(test)]

@@ -6,14 +6,12 @@
 //! A record is bounded where it is made, so that a value that prints as a gigabyte costs the connection
 //! nothing. The host does not rely on that: it applies the same limits to what it received.
 
-mod text;
-
 use std::fmt;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-pub use text::{BoundedText, bounded};
+pub use crate::text::{BoundedText, bounded};
 
 /// Most bytes of a message: room for a backtrace of a hundred frames, which is the longest text that is
 /// read to its end.

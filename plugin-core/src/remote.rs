@@ -14,6 +14,14 @@ use crate::proto::codec::{self, Budget, Decoder, EncodeError};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
 use crate::proto::message::FailureMessage;
 use crate::shape::{DeserializeAs, Same, SerializeAs};
+use crate::text::{harmless_line, harmless_text};
+
+/// The longest message or backtrace of a panic that is kept, in bytes. A plugin that is built with this
+/// crate sends less.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// The longest name or reason that is kept, in bytes: some lines of a terminal.
+const MAX_REASON: usize = 2 * 1024;
 
 /// One instance of an interface in the peer. Cloning it is cheap.
 #[derive(Clone)]
@@ -93,7 +101,8 @@ impl<'r> OutgoingCall<'r> {
             return;
         }
         let limit = self.remote.connection.max_request();
-        let encoded = codec::encode_as::<S, T>(value, &mut self.frame, limit as usize + HEADER_LEN);
+        let encoded =
+            codec::encode_as::<S, T>(value, &mut self.frame, (limit as usize).saturating_add(HEADER_LEN));
         self.error = encoded.err().map(|error| match error {
             EncodeError::TooLarge { size, .. } => CallError::TooLarge(Box::new(TooLarge {
                 target: self.target(),
@@ -176,26 +185,37 @@ impl<'r> OutgoingCall<'r> {
             Ok(failure) => failure,
             Err(error) => return error,
         };
+        // What a plugin says goes to terminals and logs.
+        let line = |text: String| harmless_line(&text, MAX_REASON).into_owned();
+        let text = |text: String| harmless_text(&text, MAX_TEXT).into_owned();
         match failure {
             FailureMessage::Panicked { message, location, backtrace } => {
-                CallError::Panicked(Box::new(Panicked { target, message, location, backtrace }))
+                CallError::Panicked(Box::new(Panicked {
+                    target,
+                    message: text(message),
+                    location: location.map(line),
+                    backtrace: backtrace.map(text),
+                }))
             }
             FailureMessage::UnknownMethod | FailureMessage::UnknownObject => {
                 CallError::Unsupported(Box::new(Unsupported { target }))
             }
             FailureMessage::BadArguments { argument, reason } => CallError::Decoding(Box::new(Decoding {
                 target,
-                argument: Some(argument),
-                reason,
+                argument: Some(line(argument)),
+                reason: line(reason),
                 in_reply: false,
             })),
             FailureMessage::BadReply { reason } => {
+                let reason = line(reason);
                 CallError::Encoding(Box::new(Encoding { target, argument: None, reason, in_reply: true }))
             }
             FailureMessage::ReplyTooLarge { size, limit } => {
                 CallError::TooLarge(Box::new(TooLarge { target, size, limit, in_reply: true }))
             }
-            FailureMessage::NoThread { reason } => CallError::NoThread(Box::new(NoThread { target, reason })),
+            FailureMessage::NoThread { reason } => {
+                CallError::NoThread(Box::new(NoThread { target, reason: line(reason) }))
+            }
         }
     }
 
@@ -210,6 +230,8 @@ fn no_reply(error: NoReply, target: CallTarget, timing: Timing) -> CallError {
         NoReply::Disconnected(cause, delivery) => {
             CallError::Disconnected(Box::new(Disconnected::new(target, cause, delivery)))
         }
-        NoReply::TimedOut => CallError::TimedOut(Box::new(TimedOut { target, after: timing.after })),
+        NoReply::TimedOut(delivery) => {
+            CallError::TimedOut(Box::new(TimedOut { target, after: timing.after, delivery }))
+        }
     }
 }

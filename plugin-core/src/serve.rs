@@ -24,7 +24,9 @@ const EX_USAGE: u8 = 64;
 /// program prints on its standard output and error reaches the host as lines of text.
 ///
 /// Where the host gives the plugin its own standard input, the connection is a socket that a variable of
-/// the environment names. The variable is taken out of the environment at once.
+/// the environment names. It is taken out of the environment, which is why there must be no other threads
+/// yet. What the plugin's value does when it is dropped is done before `serve` returns, unless a method of
+/// it still runs.
 ///
 /// A plugin that is started by hand says so on stderr and returns the exit status 64. A plugin whose
 /// host is gone returns 1, and returning from `main` ends the methods that still run.
@@ -57,7 +59,7 @@ pub fn serve(plugin: impl Plugin) -> ExitCode {
     }
 }
 
-/// Whether a host started this process as a plugin. Ask it first in `main`, like [`serve`].
+/// Whether a host started this process as a plugin. Ask before anything reads the standard input.
 ///
 /// For programs that are host and plugin in one executable:
 ///
@@ -156,7 +158,7 @@ struct HostSink(Arc<FrameWriter>);
 
 impl RecordSink for HostSink {
     fn send(&self, record: Record) -> Result<(), Rejected> {
-        self.0.write_message(Header::bare(Kind::Log), &record).map_err(|_| Rejected)
+        self.0.write_message(Header::bare(Kind::Log), &record, None).map_err(|_| Rejected)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use plugin_core::__host::{InstanceHello, MethodHello, PluginHello};
 use plugin_core::Handshake;
+use plugin_core::text::harmless_line;
 
 /// What a plugin says of itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,10 @@ impl MethodDescription {
     }
 }
 
-/// Escapes the characters of a text that would move a cursor or recolour a terminal.
-pub(crate) fn printable(text: String) -> String {
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text }
+/// The longest text of a plugin about itself that is kept, in bytes. Signatures of ten arguments have a
+/// tenth of it.
+const MAX_TEXT: usize = 4 * 1024;
+
+fn printable(text: String) -> String {
+    harmless_line(&text, MAX_TEXT).into_owned()
 }

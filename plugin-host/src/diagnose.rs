@@ -5,14 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::LaunchCause;
-use crate::sys::{ProgramKind, identify};
+use crate::sys::{ProgramKind, blames_a_file, identify};
 
 /// Turns the system's error into one that says what to do about the file.
 pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Error) -> LaunchCause {
+    if !blames_a_file(&error) {
+        return LaunchCause::Spawn(Arc::new(error));
+    }
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
         return LaunchCause::BadDirectory { directory: directory.to_path_buf() };
     }
-    match identify(program) {
+    // A bare name was searched for in `PATH`: which file is meant, if any, is not known.
+    if program.components().count() < 2 {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        return if missing { LaunchCause::NotFound } else { LaunchCause::Spawn(Arc::new(error)) };
+    }
+    // The system looks for a relative path from the directory that the process is to start in.
+    match identify(&directory.unwrap_or_else(|| Path::new("")).join(program)) {
         ProgramKind::Missing => LaunchCause::NotFound,
         ProgramKind::NotAFile => LaunchCause::NotAFile,
         ProgramKind::NotExecutable => LaunchCause::NotExecutable,

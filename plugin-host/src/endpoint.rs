@@ -47,8 +47,8 @@ impl Endpoint {
     }
 
     pub(crate) fn named() -> io::Result<Self> {
-        // Fresh and with mode 0700: nobody else can have put anything there, or enter.
-        let directory = tempfile::Builder::new().prefix("plugin-").tempdir()?;
+        // Fresh, and closed to everybody else.
+        let directory = sys::private_directory()?;
         let path = directory.path().join(SOCKET_NAME);
         let listener = ListenerOptions::new()
             .name(path.to_fs_name::<GenericFilePath>()?)

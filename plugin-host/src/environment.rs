@@ -11,7 +11,6 @@ const ALLOWED: &[&str] = &[
     // Where things are.
     "HOME",
     "PATH",
-    "PWD",
     "SHELL",
     "TMPDIR",
     "XDG_CACHE_HOME",

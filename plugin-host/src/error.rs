@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin_core::text::harmless_line;
 use plugin_core::{Handshake, ProcessEnd};
+
+/// The longest reason of a plugin that is shown, in bytes: some lines of a terminal.
+const MAX_REASON: usize = 2 * 1024;
 
 /// A plugin was not started.
 ///
@@ -63,6 +67,8 @@ pub enum LaunchCause {
     },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
+    /// The host could not prepare the start: it may have no more descriptors, threads or temporary files.
+    Setup(Arc<io::Error>),
     /// The system refused to start a process.
     Spawn(Arc<io::Error>),
     /// Its process ended before it said hello.
@@ -108,6 +114,8 @@ pub enum LaunchCause {
     Refused {
         /// Its reason.
         reason: String,
+        /// What is known of its process.
+        end: Arc<ProcessEnd>,
     },
     /// The connection failed.
     Io(Arc<io::Error>),
@@ -122,7 +130,8 @@ impl LaunchCause {
             | Self::ClosedConnection(end)
             | Self::TimedOut { end, .. }
             | Self::NotThisProtocol { end, .. }
-            | Self::BrokeProtocol { end, .. } => Some(end),
+            | Self::BrokeProtocol { end, .. }
+            | Self::Refused { end, .. } => Some(end),
             _ => None,
         }
     }
@@ -138,7 +147,9 @@ impl fmt::Display for LaunchError {
 impl std::error::Error for LaunchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.cause {
-            LaunchCause::Spawn(error) | LaunchCause::Io(error) => Some(error.as_ref()),
+            LaunchCause::Setup(error) | LaunchCause::Spawn(error) | LaunchCause::Io(error) => {
+                Some(error.as_ref())
+            }
             _ => None,
         }
     }
@@ -174,13 +185,18 @@ impl fmt::Display for LaunchCause {
                 "this process is itself a plugin, and starting itself again would never end; \
                  call `plugin_core::serve` first when `plugin_core::is_plugin_process()`",
             ),
-            Self::Spawn(error) => write!(f, "the system refused: {error}"),
+            Self::Setup(error) => write!(
+                f,
+                "this program cannot prepare the start: {error}; check its limits of open files and threads, and \
+                 its directory for temporary files"
+            ),
+            Self::Spawn(error) => write!(f, "the system refused: {error}; check the limits of this user"),
             Self::Ended(end) => write!(
                 f,
                 "it {end}, before it said hello; is it a plugin, and does its `main` call `plugin_core::serve` first?"
             ),
             Self::ClosedConnection(_) => f.write_str(
-                "it closed its standard input, the connection to the host, before it said hello; \
+                "it closed its connection to the host before it said hello; \
                  call `plugin_core::serve` first in its `main`",
             ),
             Self::TimedOut { after, .. } => write!(
@@ -190,7 +206,7 @@ impl fmt::Display for LaunchCause {
             ),
             Self::NotThisProtocol { bytes, .. } => write!(
                 f,
-                "it wrote `{}` to its standard input instead of a hello; it is not a plugin, or not of this kind",
+                "it wrote `{}` to its connection instead of a hello; it is not a plugin, or not of this kind",
                 bytes.escape_ascii()
             ),
             Self::WireVersion { ours, theirs } => write!(
@@ -212,7 +228,9 @@ impl fmt::Display for LaunchCause {
                     "it is for {theirs} and this host is {ours}; remove it from the plugins of this program"
                 )
             }
-            Self::Refused { reason } => write!(f, "it refused: {}", reason.escape_debug()),
+            Self::Refused { reason, .. } => {
+                write!(f, "it refused: {}; report that to its author", harmless_line(reason, MAX_REASON))
+            }
             Self::Io(error) => write!(f, "the connection to it failed: {error}; try again"),
         }
     }
@@ -242,17 +260,25 @@ pub enum ClientError {
         /// The names of the instances that it has.
         offers: Vec<String>,
     },
-    /// It was built with another version of a method.
+    /// It was built with other versions of methods.
     Incompatible {
         /// The name of the plugin.
         plugin: String,
         /// The interface.
         interface: String,
-        /// The method as the plugin has it.
-        theirs: String,
-        /// The method as this program has it.
-        ours: String,
+        /// The methods that differ.
+        differences: Vec<Difference>,
     },
+}
+
+/// A method that two programs have in different versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The method as the plugin has it.
+    pub theirs: String,
+    /// The method as this program has it.
+    pub ours: String,
 }
 
 impl fmt::Display for ClientError {
@@ -275,11 +301,16 @@ impl fmt::Display for ClientError {
                 "plugin `{plugin}` has no instance `{instance}` of `{interface}` but {}; name one of those",
                 list(offers)
             ),
-            Self::Incompatible { plugin, interface, theirs, ours } => write!(
-                f,
-                "plugin `{plugin}` was built with another version of `{interface}`: it has `{theirs}` \
-                 and this program has `{ours}`; build both with the same version of the interface"
-            ),
+            Self::Incompatible { plugin, interface, differences } => {
+                write!(
+                    f,
+                    "plugin `{plugin}` was built with another version of `{interface}`; \
+                     build both with the same version of the interface"
+                )?;
+                differences.iter().try_for_each(|Difference { theirs, ours }| {
+                    write!(f, "\n    it has `{theirs}`\n    this program has `{ours}`")
+                })
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use plugin_core::__host::{
 };
 use plugin_core::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake};
 
-use crate::delivery::{Delivery, Sinks, Source};
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
 use crate::environment::scrub;
 use crate::error::{LaunchCause, LaunchError};
-use crate::output::{Input, Output, StreamName};
+use crate::output::{Input, Output, Sink, StreamName};
 use crate::plugin::{PluginProcess, Settings};
-use crate::process::{Observer, Process};
+use crate::process::{EXIT_GRACE, Observer, Process};
+use crate::relay::{Relay, Source};
 
 /// The default of [`Launcher::start_timeout`]. A plugin says hello within milliseconds; a loaded
 /// machine with a cold disk and a virus scanner needs seconds.
@@ -33,10 +33,6 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// debugged or swapped in, and one that never will, only time tells.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the host waits for the end of a process that has closed its connection, to learn its exit
-/// status. A process that ends closes everything within a moment.
-pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(500);
-
 /// When a timeout that starts now is over. One that goes beyond the clock, as [`Duration::MAX`] does, is
 /// over in a year, which no program waits for.
 pub(crate) fn deadline_in(timeout: Duration) -> Instant {
@@ -46,6 +42,9 @@ pub(crate) fn deadline_in(timeout: Duration) -> Instant {
 }
 
 /// Starts plugins, with the settings of [`std::process::Command`] and some more.
+///
+/// A plugin records no more than what the host's `tracing` subscriber wants when the plugin is spawned, so
+/// install the subscriber first.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -65,8 +64,8 @@ pub struct Launcher {
     command: Command,
     inherits_environment: bool,
     stdin: Input,
-    stdout: Output,
-    stderr: Output,
+    stdout: Sink,
+    stderr: Sink,
     handshake: Handshake,
     start_timeout: Duration,
     limits: WireLimits,
@@ -110,8 +109,8 @@ impl Launcher {
             command,
             inherits_environment: false,
             stdin: Input::Null,
-            stdout: Output::Trace,
-            stderr: Output::Trace,
+            stdout: Sink::Trace,
+            stderr: Sink::Trace,
             handshake: Handshake::default(),
             start_timeout: START_TIMEOUT,
             limits: WireLimits { message: DEFAULT_MAX_MESSAGE, in_flight: DEFAULT_MAX_IN_FLIGHT },
@@ -195,18 +194,17 @@ impl Launcher {
         self
     }
 
-    /// Sets what becomes of the lines on the plugin's standard output; [`Output::Trace`] unless set. A
-    /// [`Output::Writer`] is used by the first plugin that is spawned; later ones get [`Output::Trace`].
+    /// Sets what becomes of the lines on the plugin's standard output; [`Output::Trace`] unless set.
     #[must_use]
     pub fn stdout(mut self, output: Output) -> Self {
-        self.stdout = output;
+        self.stdout = output.into();
         self
     }
 
     /// Sets what becomes of the lines on the plugin's standard error, as [`stdout`](Self::stdout) does.
     #[must_use]
     pub fn stderr(mut self, output: Output) -> Self {
-        self.stderr = output;
+        self.stderr = output.into();
         self
     }
 
@@ -241,8 +239,9 @@ impl Launcher {
         self
     }
 
-    /// Sets how long a plugin may take nothing of a message before its connection is given up and it is
-    /// killed; 30 s unless set. A plugin that runs takes messages at any time, whatever its methods do.
+    /// Sets how long a plugin may take nothing of what the host sends, and how long it may take for one
+    /// message once it has begun to take it, before its connection is given up and it is killed; 30 s unless
+    /// set. A plugin that runs takes messages at any time, whatever its methods do.
     #[must_use]
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
@@ -279,14 +278,16 @@ impl Launcher {
         let deadline = deadline_in(self.start_timeout);
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
-        let endpoint = endpoint.map_err(io_cause)?;
-        let sinks = Sinks { stdout: take_output(&mut self.stdout), stderr: take_output(&mut self.stderr) };
-        self.command.stdout(stdio(&sinks.stdout)).stderr(stdio(&sinks.stderr));
+        let endpoint = endpoint.map_err(setup_cause)?;
+        self.command
+            .stdout(self.stdout.stdio(StreamName::Stdout))
+            .stderr(self.stderr.stdio(StreamName::Stderr));
         if !self.inherits_environment {
             scrub(&mut self.command);
         }
         let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (delivery, source) = Delivery::start(&label, sinks).map_err(io_cause)?;
+        let (relay, source) =
+            Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
 
         let host_end = endpoint.attach(&mut self.command);
         let hello = self.hello();
@@ -301,15 +302,15 @@ impl Launcher {
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
         let process =
-            started.map_err(io_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
-        delivery.set_process(process.id());
+            started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
+        relay.set_process(process.id());
 
         let greeted = match self.greet(host_end, &hello, &line, &process, deadline) {
             Ok(greeted) => greeted,
             Err(error) => {
                 let cause = self.handshake_cause(error, &process);
                 drop(source);
-                delivery.wait_done(EXIT_GRACE);
+                relay.wait_done(EXIT_GRACE);
                 return Err(cause);
             }
         };
@@ -321,8 +322,8 @@ impl Launcher {
             process.kill();
             return Err(cause);
         }
-        delivery.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, delivery, source, self.settings).map_err(io_cause)
+        relay.set_name(&greeted.hello.name);
+        PluginProcess::connect(process, greeted, relay, source, self.settings).map_err(setup_cause)
     }
 
     /// Waits for the plugin to connect, where it has to, and for its hello.
@@ -363,11 +364,10 @@ impl Launcher {
 
     /// Ends a process that did not say hello, and says why it is refused.
     fn handshake_cause(&self, error: HandshakeError, process: &Process) -> LaunchCause {
-        let grace = Instant::now() + EXIT_GRACE;
-        let closed = matches!(error, HandshakeError::Closed { .. } | HandshakeError::Io(_));
-        let ended = if closed { process.wait_end(grace) } else { process.end() };
-        if let (Some(end), HandshakeError::Closed { .. } | HandshakeError::Io(_)) = (&ended, &error) {
-            return LaunchCause::Ended(Arc::clone(end));
+        if matches!(error, HandshakeError::Closed { .. } | HandshakeError::Io(_))
+            && let Some(end) = process.wait_end(Instant::now() + EXIT_GRACE)
+        {
+            return LaunchCause::Ended(end);
         }
         process.kill();
         let end = process.report();
@@ -377,7 +377,7 @@ impl Launcher {
             HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
             HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
             HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
-            HandshakeError::Refused { reason } => LaunchCause::Refused { reason },
+            HandshakeError::Refused { reason } => LaunchCause::Refused { reason, end },
             HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
         }
     }
@@ -413,23 +413,6 @@ fn accept_error(error: std::io::Error) -> HandshakeError {
     }
 }
 
-fn stdio(output: &Output) -> Stdio {
-    match output {
-        Output::Inherit => Stdio::inherit(),
-        Output::Trace | Output::Writer(_) | Output::Null => Stdio::piped(),
-    }
-}
-
-/// Takes the output for one plugin: a writer cannot be used by two.
-fn take_output(output: &mut Output) -> Output {
-    match output {
-        Output::Trace => Output::Trace,
-        Output::Null => Output::Null,
-        Output::Inherit => Output::Inherit,
-        Output::Writer(_) => std::mem::replace(output, Output::Trace),
-    }
-}
-
 /// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
 fn max_log_level() -> u8 {
     use tracing::level_filters::LevelFilter;
@@ -443,14 +426,17 @@ fn max_log_level() -> u8 {
     }
 }
 
-fn io_cause(error: std::io::Error) -> LaunchCause {
-    LaunchCause::Io(Arc::new(error))
+fn setup_cause(error: std::io::Error) -> LaunchCause {
+    LaunchCause::Setup(Arc::new(error))
 }
 
 impl fmt::Debug for Launcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Launcher")
-            .field("command", &self.command)
+            .field("program", &self.program)
+            .field("args", &self.command.get_args().collect::<Vec<_>>())
+            // Without their values, which may be passwords.
+            .field("envs", &self.command.get_envs().map(|(name, _)| name).collect::<Vec<_>>())
             .field("handshake", &self.handshake)
             .field("settings", &self.settings)
             .finish_non_exhaustive()

@@ -27,7 +27,6 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
-mod delivery;
 mod description;
 mod diagnose;
 mod endpoint;
@@ -38,10 +37,11 @@ mod launcher;
 mod output;
 mod plugin;
 mod process;
+mod relay;
 mod sys;
 
 pub use description::{Description, InstanceDescription, MethodDescription};
-pub use error::{ClientError, LaunchCause, LaunchError, ShutdownError};
+pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;

@@ -3,6 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plugin_core::text::harmless_text;
+
+use crate::events::{self, PluginLabel};
 
 /// What becomes of what a plugin writes to its standard output or error. Whatever is chosen, printing
 /// cannot disturb the plugin's calls: they travel elsewhere.
@@ -11,6 +17,8 @@ pub enum Output {
     /// Each line becomes a `tracing` event with the target `plugin::stdout` or `plugin::stderr`.
     Trace,
     /// Each line goes to this writer, with a line feed. A writer that fails gets no more lines.
+    ///
+    /// All plugins that a launcher starts share it; each line is written whole.
     Writer(Box<dyn Write + Send>),
     /// It goes where the host's own output goes, past the host. The host cannot quote it in errors.
     Inherit,
@@ -26,6 +34,60 @@ impl fmt::Debug for Output {
             Self::Inherit => "Inherit",
             Self::Null => "Null",
         })
+    }
+}
+
+/// [`Output`] as it is kept: several plugins can have the same.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    Trace,
+    Writer(Arc<Mutex<Box<dyn Write + Send>>>),
+    Inherit,
+    Null,
+}
+
+impl From<Output> for Sink {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Trace => Self::Trace,
+            Output::Writer(writer) => Self::Writer(Arc::new(Mutex::new(writer))),
+            Output::Inherit => Self::Inherit,
+            Output::Null => Self::Null,
+        }
+    }
+}
+
+impl Sink {
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// What the process gets for the stream.
+    pub(crate) fn stdio(&self, stream: StreamName) -> Stdio {
+        match self {
+            Self::Inherit => Stdio::inherit(),
+            Self::Null if stream == StreamName::Stdout => Stdio::null(),
+            Self::Trace | Self::Writer(_) | Self::Null => Stdio::piped(),
+        }
+    }
+
+    /// Takes one line to its destination.
+    pub(crate) fn deliver(&mut self, stream: StreamName, line: &[u8], label: PluginLabel<'_>) {
+        match self {
+            Self::Trace => events::emit_line(stream, &String::from_utf8_lossy(line), label),
+            Self::Writer(writer) => {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = [line, b"\n"].concat();
+                let written = writer.write_all(&line).and_then(|()| writer.flush());
+                drop(writer);
+                if let Err(error) = written {
+                    events::emit_failed_writer(stream, &error, label);
+                    *self = Self::Null;
+                }
+            }
+            // `Inherit` has no pipe, so it has no lines either.
+            Self::Null | Self::Inherit => {}
+        }
     }
 }
 
@@ -100,37 +162,44 @@ const TAIL_LINES: usize = 20;
 /// How many bytes of a line errors quote.
 const TAIL_LINE_LEN: usize = 400;
 
-/// The last lines of stderr.
+/// The last lines of stderr, and before them those that say what a Rust program panicked about: a
+/// backtrace is longer than what is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     lines: VecDeque<String>,
+    panic: Vec<String>,
+    /// How many lines came after the first of `panic`.
+    since_panic: usize,
 }
+
+/// How many lines a panic's place and message take; a longer message is cut.
+const PANIC_LINES: usize = 2;
 
 impl Tail {
     pub(crate) fn push(&mut self, line: &[u8]) {
+        let line = &line[..line.len().min(TAIL_LINE_LEN)];
+        let line = harmless_text(&String::from_utf8_lossy(line), TAIL_LINE_LEN * 2).into_owned();
+        if line.contains(" panicked at ") {
+            self.panic = vec![line.clone()];
+            self.since_panic = 0;
+        } else {
+            self.since_panic = self.since_panic.saturating_add(1);
+            if !self.panic.is_empty() && self.panic.len() < PANIC_LINES {
+                self.panic.push(line.clone());
+            }
+        }
         if self.lines.len() == TAIL_LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(readable(&line[..line.len().min(TAIL_LINE_LEN)]));
+        self.lines.push_back(line);
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.iter().cloned().collect()
+        // Those of the panic that are not among the last lines any more.
+        let gone = (self.since_panic + 1).saturating_sub(self.lines.len()).min(self.panic.len());
+        let gap = (gone > 0).then(|| "[…]".to_owned());
+        self.panic[..gone].iter().cloned().chain(gap).chain(self.lines.iter().cloned()).collect()
     }
-}
-
-/// The text of a line: bytes that are not UTF-8 become `\u{fffd}`, and control characters, which could
-/// move the cursor of a terminal or forge a line, are escaped.
-pub(crate) fn readable(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for character in String::from_utf8_lossy(line).chars() {
-        if character.is_control() && character != '\t' {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -161,6 +230,24 @@ mod tests {
     fn a_line_without_an_end_comes_in_pieces() {
         let lines = split(&[&[b'x'; MAX_LINE * 3 + 5]]);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LINE, MAX_LINE, MAX_LINE, 5]);
+    }
+
+    #[test]
+    fn the_tail_keeps_what_a_panic_was_about() {
+        let mut tail = Tail::default();
+        tail.push(b"before");
+        tail.push(b"thread 'main' (7) panicked at src/main.rs:1:2:");
+        tail.push(b"the cup broke");
+        assert_eq!(tail.lines().len(), 3);
+        for number in 0..TAIL_LINES - 1 {
+            tail.push(format!("frame {number}").as_bytes());
+        }
+        let lines = tail.lines();
+        assert_eq!(lines[..3], ["thread 'main' (7) panicked at src/main.rs:1:2:", "[…]", "the cup broke"]);
+        tail.push(b"frame");
+        let lines = tail.lines();
+        assert_eq!(lines[1..4], ["the cup broke", "[…]", "frame 0"]);
+        assert_eq!(lines.len(), TAIL_LINES + 3);
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{Connection, Events, Greeted, Record, Remote, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
-use crate::delivery::{Delivery, Source};
 use crate::description::{Description, InstanceDescription};
-use crate::error::{ClientError, ShutdownError};
-use crate::launcher::{EXIT_GRACE, deadline_in};
-use crate::process::Process;
+use crate::error::{ClientError, Difference, ShutdownError};
+use crate::launcher::deadline_in;
+use crate::process::{EXIT_GRACE, Process};
+use crate::relay::{Relay, Source};
 
 /// How long [`PluginProcess::ping`] waits. A plugin answers within a millisecond, whatever its methods
 /// do; one that takes five seconds is stopped or starved.
@@ -20,7 +21,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the end of a plugin waits for its last log records and lines to reach their destination. A
 /// subscriber that needs longer for at most a mebibyte is stuck.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(1);
+const RELAY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much of the shutdown timeout is kept for a plugin to end once its calls are done, at most. A process
+/// that flushes its files and returns from `main` takes milliseconds.
+const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
 
 /// A plugin that was started, and the right to end it.
 ///
@@ -30,13 +35,20 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// A plugin that ends by itself, crashes, closes its connection or breaks the protocol makes every call
 /// on it fail with [`CallError::Disconnected`], which says why. The host is not affected in any other way.
+#[must_use = "a plugin ends when its `PluginProcess` is dropped"]
 pub struct PluginProcess {
     process: Arc<Process>,
     connection: Arc<Connection>,
-    delivery: Arc<Delivery>,
+    relay: Arc<Relay>,
     description: Description,
     name: Arc<str>,
     settings: Settings,
+    /// The outcome of the first shutdown.
+    stopped: OnceLock<Result<(), ShutdownError>>,
+    /// Whether this program killed the plugin.
+    killed: AtomicBool,
+    /// The process that started the plugin.
+    owner: u32,
 }
 
 /// What a [`Launcher`](crate::Launcher) sets for the time after the start.
@@ -51,7 +63,7 @@ impl PluginProcess {
     pub(crate) fn connect(
         process: Arc<Process>,
         greeted: Greeted,
-        delivery: Arc<Delivery>,
+        relay: Arc<Relay>,
         source: Source,
         settings: Settings,
     ) -> io::Result<Self> {
@@ -65,7 +77,17 @@ impl PluginProcess {
             }
         };
         let name = description.name.as_str().into();
-        Ok(Self { process, connection, delivery, description, name, settings })
+        Ok(Self {
+            process,
+            connection,
+            relay,
+            description,
+            name,
+            settings,
+            stopped: OnceLock::new(),
+            killed: AtomicBool::new(false),
+            owner: std::process::id(),
+        })
     }
 
     /// Makes a client of the interface that `C` is for.
@@ -84,16 +106,21 @@ impl PluginProcess {
     /// When the plugin does not offer the instance, or was built with another version of a method.
     pub fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
         let instance = self.find(C::INTERFACE.name, name)?;
-        for ours in C::INTERFACE.methods {
-            let theirs = instance.methods.iter().find(|method| method.id == ours.id);
-            if let Some(theirs) = theirs.filter(|method| method.fingerprint != ours.fingerprint) {
-                return Err(ClientError::Incompatible {
-                    plugin: self.description.name.clone(),
-                    interface: instance.interface.clone(),
-                    theirs: theirs.signature.clone(),
-                    ours: ours.signature.to_owned(),
-                });
-            }
+        let differences: Vec<_> = C::INTERFACE
+            .methods
+            .iter()
+            .filter_map(|ours| {
+                let theirs = instance.methods.iter().find(|theirs| theirs.id == ours.id)?;
+                (theirs.fingerprint != ours.fingerprint)
+                    .then(|| Difference { theirs: theirs.signature.clone(), ours: ours.signature.to_owned() })
+            })
+            .collect();
+        if !differences.is_empty() {
+            return Err(ClientError::Incompatible {
+                plugin: self.description.name.clone(),
+                interface: instance.interface.clone(),
+                differences,
+            });
         }
         Ok(C::from_remote(self.remote(instance.object, &instance.interface)))
     }
@@ -137,30 +164,46 @@ impl PluginProcess {
         self.connection.late_replies()
     }
 
+    /// Waits until the process of the plugin has ended, for `timeout` at most.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {
+        self.process.wait_end(deadline_in(timeout))
+    }
+
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
     ///
-    /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, and some seconds more if
-    /// the system cannot kill the process. Shutting down a plugin once more changes nothing and gives the
-    /// same result.
+    /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, one second more for the last
+    /// log records and lines to be delivered, and five more if the system cannot kill the process. Methods
+    /// that still run when three quarters of the timeout are over are cut off, and their calls fail. To shut
+    /// down a plugin once more changes nothing and gives the same result.
     ///
     /// # Errors
     /// When the plugin did not end in time and was killed, or ended with a failure.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
+        self.stopped.get_or_init(|| self.stop()).clone()
+    }
+
+    fn stop(&self) -> Result<(), ShutdownError> {
         let timeout = self.settings.shutdown_timeout;
         let deadline = deadline_in(timeout);
         self.connection.refuse_calls(DisconnectCause::ShutDown);
+        // What is left of the time is for the plugin to end in order after it has cut off its calls.
+        let drain = timeout - (timeout / 4).min(MAX_EXIT_TIME);
         // When it cannot be sent, the plugin has ended already or will be killed.
-        let _ = self.connection.send_shutdown(timeout, deadline);
+        let _ = self.connection.send_shutdown(drain, deadline);
         let end = self.process.wait_end(deadline);
         let in_time = end.is_some();
         let end = end.or_else(|| self.process.kill());
         self.connection.close(DisconnectCause::ShutDown);
-        self.delivery.wait_done(DELIVERY_TIMEOUT);
+        self.relay.wait_done(RELAY_TIMEOUT);
         let plugin = self.description.name.clone();
         match end {
             None => Err(ShutdownError::Unkillable { plugin, id: self.id() }),
             Some(_) if !in_time => Err(ShutdownError::TimedOut { plugin, after: timeout }),
-            Some(end) if end.status.is_some_and(|status| !status.success()) => {
+            Some(end)
+                if end.status.is_some_and(|status| !status.success())
+                    && !self.killed.load(Ordering::Acquire) =>
+            {
                 Err(ShutdownError::Failed { plugin, end })
             }
             Some(_) => Ok(()),
@@ -173,9 +216,10 @@ impl PluginProcess {
     /// When the system does not end the process.
     pub fn kill(&self) -> Result<(), ShutdownError> {
         self.connection.refuse_calls(DisconnectCause::Killed);
+        self.killed.store(true, Ordering::Release);
         let end = self.process.kill();
         self.connection.close(DisconnectCause::Killed);
-        self.delivery.wait_done(DELIVERY_TIMEOUT);
+        self.relay.wait_done(RELAY_TIMEOUT);
         match end {
             Some(_) => Ok(()),
             None => Err(ShutdownError::Unkillable { plugin: self.description.name.clone(), id: self.id() }),
@@ -216,12 +260,17 @@ impl PluginProcess {
 /// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
 impl Drop for PluginProcess {
     fn drop(&mut self) {
+        if std::process::id() != self.owner {
+            // A copy of the host, made by `fork`: the plugin belongs to the original.
+            return;
+        }
         if self.process.end().is_none()
             && let Err(error) = self.shutdown()
         {
             tracing::warn!(plugin = %self.name, "{error}");
         }
         self.connection.close(DisconnectCause::ShutDown);
+        self.relay.wait_done(RELAY_TIMEOUT);
     }
 }
 
@@ -252,7 +301,7 @@ impl Events for PluginEvents {
             StreamEnd::Closed | StreamEnd::ClosedWithinFrame | StreamEnd::Io(_) => {
                 self.process.wait_end(Instant::now() + EXIT_GRACE)
             }
-            StreamEnd::Violation(_) => None,
+            StreamEnd::Violation(_) | StreamEnd::Stalled(_) => None,
         };
         if let Some(end) = ended {
             return DisconnectCause::Ended(end);
@@ -268,6 +317,7 @@ impl Events for PluginEvents {
             StreamEnd::Violation(violation) => {
                 DisconnectCause::BrokeProtocol { violation, end: self.process.report() }
             }
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
         }
     }

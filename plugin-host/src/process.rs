@@ -12,6 +12,10 @@ use plugin_core::ProcessEnd;
 use crate::output::{LineSplitter, StreamName, Tail};
 use crate::sys;
 
+/// How long the host waits for the end of a process that has closed its connection, to learn its exit
+/// status. A process that ends closes everything within a moment.
+pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(500);
+
 /// How long the host waits for a process that it has killed. The system does it within a millisecond
 /// unless the process waits in the kernel for a device that does not answer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,1 +1,91 @@
-fn main() {}
+//! Runs the misdeeds one by one and counts what is left of each in the host: no thread, no descriptor,
+//! no child. It has no test harness, whose threads would be counted.
+
+// What only the other tests use.
+#![expect(dead_code, reason = "the other tests share these modules")]
+
+mod cases;
+mod support;
+
+use std::fs;
+
+use cases::{crash, payload, session, start};
+use plugin_host::Launcher;
+use tests::{Echo, EchoClient};
+
+use support::{Raw, wait_for, well_behaved};
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    threads: usize,
+    descriptors: usize,
+    children: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        let count = |path| fs::read_dir(path).expect("the system tells it").count();
+        let own = std::process::id();
+        let children = format!("/proc/self/task/{own}/children");
+        let children = fs::read_to_string(children).unwrap_or_default().split_whitespace().count();
+        Self { threads: count("/proc/self/task"), descriptors: count("/proc/self/fd"), children }
+    }
+}
+
+/// Runs a case and waits until the process holds nothing of it any more.
+fn check(name: &str, run: impl FnOnce()) {
+    let descriptors = Held::now().descriptors;
+    run();
+    let before = Held { threads: 1, descriptors, children: 0 };
+    wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
+}
+
+fn main() {
+    // What is made once for the process, such as the table of events, is made here.
+    well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
+    wait_for("the threads of the first plugin end", || Held::now().threads == 1);
+
+    for case in start::WRONG.iter().chain(start::TOO_SLOW) {
+        check(case.behaviour, || case.run());
+    }
+    check("crashes before hello", start::crash_before_hello);
+    check("strange hellos", || drop(start::strange_but_right()));
+    for case in session::FATAL {
+        check(case.behaviour, || case.run());
+    }
+    for behaviour in ["silent", "half a payload", "is stopped"] {
+        check(behaviour, || session::hangs(behaviour));
+    }
+    check("misdeeds after the reply", session::misdeed_after_the_reply);
+    check("a child keeps everything", session::child_keeps_everything);
+    for case in payload::HOSTILE {
+        check(case.name, || case.run());
+    }
+    check("panics", crash::panics);
+    for (mishap, status, says) in crash::ENDS {
+        check(&format!("{mishap:?}"), || crash::end(*mishap, *status, says));
+    }
+    check("children", crash::children);
+    check("a method that hangs", crash::hang);
+    check("no such file", || {
+        assert!(Launcher::new("/nowhere/plugin").spawn().is_err());
+    });
+    check("a plugin that pings and does not read", || {
+        let raw = Raw::new();
+        let mut launcher = raw.launcher("pings and does not read").stall_timeout(support::SHORT);
+        let _plugin = launcher.spawn().expect("it says hello");
+        raw.wait_until_gone();
+    });
+    check("a hundred plugins that behave", || {
+        let mut launcher = well_behaved(&[]);
+        for number in 0..100 {
+            let plugin = launcher.spawn().expect("it starts");
+            let echo: EchoClient = plugin.client().expect("it has an echo");
+            assert_eq!(echo.number(number).expect("it answers"), number);
+            if number % 2 == 0 {
+                plugin.shutdown().expect("it ends in order");
+            }
+        }
+    });
+}

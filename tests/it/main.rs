@@ -3,8 +3,28 @@
 mod cases;
 mod support;
 
+// `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
+#[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod handshake;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod launching;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
 mod tidy;

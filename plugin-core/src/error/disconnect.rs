@@ -105,8 +105,7 @@ impl DisconnectCause {
         }
     }
 
-    /// The last lines that the plugin wrote to stderr, indented, each on a line of its own.
-    pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.process_end().map_or(Ok(()), |end| end.fmt_stderr(f))
     }
 }
@@ -146,9 +145,7 @@ impl ProcessEnd {
     }
 
     /// Writes the last lines of stderr, indented, each on a line of its own; nothing if there are none.
-    ///
-    /// # Errors
-    /// Those of the formatter.
+    #[doc(hidden)]
     pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.stderr.is_empty() {
             return Ok(());

@@ -45,7 +45,7 @@ pub enum CallError {
     Encoding(Box<Encoding>),
     /// A value cannot be decoded: the two sides have different types, or `Deserialize` refused.
     Decoding(Box<Decoding>),
-    /// No reply came in time. The method may still run.
+    /// No reply came in time. The method may still run, if the call was sent at all.
     TimedOut(Box<TimedOut>),
     /// The plugin has no thread to run the method on.
     NoThread(Box<NoThread>),
@@ -68,7 +68,8 @@ impl CallError {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         match self {
-            Self::Failed(_) | Self::Panicked(_) | Self::TimedOut(_) => true,
+            Self::Failed(_) | Self::Panicked(_) => true,
+            Self::TimedOut(error) => error.delivery == Delivery::Unknown,
             Self::Disconnected(error) => error.delivery == Delivery::Unknown,
             Self::Unsupported(_) | Self::NoThread(_) => false,
             Self::TooLarge(error) => error.in_reply,

@@ -4,6 +4,8 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::disconnect::Delivery;
+
 /// The method that a failed call was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -180,15 +182,25 @@ pub struct TimedOut {
     pub target: CallTarget,
     /// How long the call was allowed to take.
     pub after: Duration,
+    /// Whether the plugin may have run the method.
+    pub delivery: Delivery,
 }
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} did not answer within {:?}; it may still run: allow more time, or kill the plugin if it hangs",
-            self.target, self.after
-        )
+        let Self { target, after, delivery } = self;
+        match delivery {
+            Delivery::NotSent => write!(
+                f,
+                "{target} was not sent within {after:?} and has not run: other calls take all the room; allow more \
+                 time, or kill the plugin if they hang"
+            ),
+            Delivery::Unknown => write!(
+                f,
+                "{target} did not answer within {after:?}; it may still run: allow more time, or kill the plugin \
+                 if it hangs"
+            ),
+        }
     }
 }
 

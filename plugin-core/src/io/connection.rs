@@ -21,8 +21,13 @@ use crate::proto::{CONTROL_BUDGET, budget_for};
 use crate::record::Record;
 
 /// How long a caller whose write failed waits for the reader to find out why the plugin is gone. The
-/// reader finds out at once, and waits itself for the process to end; this is longer than that.
-const CAUSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// reader in turn waits for the process to end, which takes moments unless the system is stuck; the
+/// waits of plugin-host for that add up to less.
+const CAUSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long such a caller waits at least, although its own deadline comes earlier: an error that names
+/// the exit status is worth a moment.
+const CAUSE_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a caller whose deadline has come tries to tell the plugin so. It is late already, and the
 /// message is a courtesy; this covers the large frame of another caller on a plugin that reads.
@@ -48,6 +53,8 @@ pub enum StreamEnd {
     ClosedWithinFrame,
     /// It broke the protocol; the text says what it sent.
     Violation(String),
+    /// It took no message for this long.
+    Stalled(Duration),
     /// The system refused.
     Io(io::Error),
 }
@@ -72,6 +79,8 @@ struct Calls {
     refusal: Option<DisconnectCause>,
     /// Whether every pending call has been ended.
     closed: bool,
+    /// Why this side ended the stream, for the reader that sees nothing but its end.
+    condemned: Option<StreamEnd>,
 }
 
 /// How a call that waits comes to its end.
@@ -81,7 +90,7 @@ type Settled = Result<Frame, DisconnectCause>;
 #[derive(Debug)]
 pub(crate) enum NoReply {
     Disconnected(DisconnectCause, Delivery),
-    TimedOut,
+    TimedOut(Delivery),
 }
 
 impl Connection {
@@ -103,6 +112,7 @@ impl Connection {
                 outgoing: Outgoing::new(ours.in_flight.min(hello.limits.in_flight)),
                 refusal: None,
                 closed: false,
+                condemned: None,
             }),
             room: Condvar::new(),
             gone: Condvar::new(),
@@ -110,11 +120,11 @@ impl Connection {
             max_request: hello.limits.message,
             stall_timeout,
         });
-        let weak = Arc::clone(&connection);
+        let this = Arc::clone(&connection);
         // The name tells a person who looks at the threads of the host which plugin this one is for. It
         // comes from the peer, and a thread cannot be started under a name with a zero byte.
         let name = format!("plugin {}", hello.name.replace('\0', ""));
-        thread::Builder::new().name(name).spawn(move || weak.read(reader, &*events))?;
+        thread::Builder::new().name(name).spawn(move || this.read(reader, &*events))?;
         Ok(connection)
     }
 
@@ -139,8 +149,10 @@ impl Connection {
         let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
         let call = self.begin(asked, &slot, deadline)?;
         seal(&mut frame, Header { call, ..header });
-        if let Err(error) = self.writer.write(&frame, deadline) {
-            return Err(self.not_sent(call, error));
+        match self.writer.write(&frame, deadline) {
+            Ok(()) => {}
+            Err(WriteError::Unfinished) => return self.give_up(call, &slot),
+            Err(error) => return Err(self.not_sent(call, error, deadline)),
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
         drop(frame);
@@ -174,7 +186,7 @@ impl Connection {
     pub fn send_shutdown(&self, drain: Duration, deadline: Instant) -> io::Result<()> {
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         let message = ShutdownMessage { drain_ms };
-        Ok(self.writer.write_last(Header::bare(Kind::Shutdown), &message, deadline)?)
+        Ok(self.writer.write_message(Header::bare(Kind::Shutdown), &message, Some(deadline))?)
     }
 
     /// Ends the connection: pending and later calls fail with `cause`, unless an earlier one is known.
@@ -188,11 +200,6 @@ impl Connection {
         drop(calls);
         self.room.notify_all();
         self.gone.notify_all();
-        self.transport.shut_down();
-    }
-
-    /// Ends the stream of bytes, so that the reader thread sees what has arrived and then the end.
-    pub fn hang_up(&self) {
         self.transport.shut_down();
     }
 
@@ -221,35 +228,40 @@ impl Connection {
             if asked == Asked::Ping || !calls.outgoing.is_full() {
                 return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
             }
-            calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut)?;
+            calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
         }
     }
 
     /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
-    fn not_sent(&self, call: u64, error: WriteError) -> NoReply {
+    fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
         lock(&self.calls).outgoing.forget(call);
         self.room.notify_one();
         let error = match error {
-            WriteError::NoTurn => return NoReply::TimedOut,
+            WriteError::NoTurn | WriteError::Unfinished => return NoReply::TimedOut(Delivery::NotSent),
             WriteError::Stalled => {
-                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout });
+                self.condemn(StreamEnd::Stalled(self.stall_timeout));
                 io::ErrorKind::TimedOut.into()
             }
             WriteError::Io(error) => error,
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.
-        let deadline = Instant::now() + CAUSE_TIMEOUT;
-        let mut calls = Some(lock(&self.calls));
-        while let Some(guard) = calls.take_if(|calls| !calls.closed) {
-            calls = wait(&self.gone, guard, Some(deadline));
+        let now = Instant::now();
+        let patience =
+            deadline.map_or(CAUSE_TIMEOUT, |at| at.saturating_duration_since(now).max(CAUSE_GRACE));
+        let known = self.wait_closed(now + patience.min(CAUSE_TIMEOUT));
+        NoReply::Disconnected(
+            known.unwrap_or_else(|| DisconnectCause::Io(Arc::new(error))),
+            Delivery::NotSent,
+        )
+    }
+
+    /// Waits until every call has been ended, and says why.
+    fn wait_closed(&self, deadline: Instant) -> Option<DisconnectCause> {
+        let mut calls = lock(&self.calls);
+        while !calls.closed {
+            calls = wait(&self.gone, calls, Some(deadline))?;
         }
-        let known = calls.and_then(|calls| calls.refusal.clone());
-        let cause = known.unwrap_or_else(|| {
-            let cause = DisconnectCause::Io(Arc::new(error));
-            self.close(cause.clone());
-            cause
-        });
-        NoReply::Disconnected(cause, Delivery::NotSent)
+        calls.refusal.clone()
     }
 
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
@@ -258,15 +270,16 @@ impl Connection {
         match abandoned {
             Ok(Some(_)) => {
                 self.send_bare(Header::of_call(Kind::Cancel, call), Some(Instant::now() + CANCEL_TIMEOUT));
-                Err(NoReply::TimedOut)
+                Err(NoReply::TimedOut(Delivery::Unknown))
             }
+            // Its end is being told at this moment.
             Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
                 Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
-                None => Err(NoReply::TimedOut),
+                None => Err(NoReply::TimedOut(Delivery::Unknown)),
             },
-            Err(_) => {
-                self.hang_up();
-                Err(NoReply::TimedOut)
+            Err(violation) => {
+                self.condemn(StreamEnd::Violation(violation.to_string()));
+                Err(NoReply::TimedOut(Delivery::Unknown))
             }
         }
     }
@@ -274,12 +287,17 @@ impl Connection {
     /// Sends a frame that nobody waits for an answer to.
     fn send_bare(&self, header: Header, deadline: Option<Instant>) {
         match self.writer.write(&header.to_bytes(), deadline) {
-            Err(WriteError::Stalled) => {
-                self.close(DisconnectCause::StoppedReading { after: self.stall_timeout })
-            }
+            Err(WriteError::Stalled) => self.condemn(StreamEnd::Stalled(self.stall_timeout)),
             // When the connection is gone, the reader finds out why.
-            Ok(()) | Err(WriteError::NoTurn | WriteError::Io(_)) => {}
+            Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished | WriteError::Io(_)) => {}
         }
+    }
+
+    /// Ends the stream because the peer cannot be dealt with any more. The reader sees it end, and tells
+    /// the owner why.
+    fn condemn(&self, end: StreamEnd) {
+        lock(&self.calls).condemned.get_or_insert(end);
+        self.transport.shut_down();
     }
 
     fn read(&self, mut reader: FrameReader, events: &dyn Events) {
@@ -293,12 +311,9 @@ impl Connection {
                 Err(ReadEnd::Io(error)) => break StreamEnd::Io(error),
             }
         };
-        let cause = match self.refusal() {
-            // The owner ends the plugin, so its closing the connection is what was wanted.
-            Some(cause @ (DisconnectCause::ShutDown | DisconnectCause::Killed)) => cause,
-            // Also when the connection was given up on this side: the owner has to end the process.
-            _ => events.ended(end),
-        };
+        let end = lock(&self.calls).condemned.take().unwrap_or(end);
+        // While the plugin is being ended, its closing the connection is what was wanted.
+        let cause = self.refusal().unwrap_or_else(|| events.ended(end));
         self.close(cause);
     }
 

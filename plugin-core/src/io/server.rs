@@ -1,6 +1,7 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reader::{FrameReader, ReadEnd};
@@ -20,15 +21,22 @@ use crate::proto::{CONTROL_BUDGET, budget_for};
 /// Serves the calls of a host.
 pub(crate) struct Server {
     writer: Arc<FrameWriter>,
-    /// The instances; the host names them by their position, from 1.
-    services: Vec<Arc<dyn Service>>,
-    running: Mutex<Running>,
-    /// Notified when no call runs any more.
-    idle: Condvar,
+    /// The instances; the host names them by their position, from 1. Taken out at the end, so that what the
+    /// plugin does when it is dropped is done before the process ends.
+    services: Mutex<Arc<[Arc<dyn Service>]>>,
+    state: Mutex<State>,
+    /// Notified when no call runs any more, and when the host is gone.
+    changed: Condvar,
     /// What decoding the arguments of one call may cost.
     budget: Budget,
     /// The largest reply that the host accepts.
     max_reply: u32,
+}
+
+struct State {
+    running: Running,
+    /// Whether the host was gone before the calls were done.
+    host_gone: bool,
 }
 
 /// Why a plugin stops serving.
@@ -44,6 +52,13 @@ pub(crate) enum ServeEnd {
     Failed(String),
 }
 
+/// What to do after a frame.
+enum Next {
+    Read,
+    ShutDown(Duration),
+    Refused(String),
+}
+
 impl Server {
     pub(crate) fn new(
         writer: Arc<FrameWriter>,
@@ -53,40 +68,91 @@ impl Server {
     ) -> Arc<Self> {
         Arc::new(Self {
             writer,
-            services,
-            running: Mutex::new(Running::new(ours.in_flight)),
-            idle: Condvar::new(),
+            services: Mutex::new(services.into()),
+            state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
+            changed: Condvar::new(),
             budget: budget_for(ours.message),
             max_reply: theirs.message,
         })
     }
 
     /// Serves until the host ends it or is gone.
-    pub(crate) fn run(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
+    pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
         let this = Arc::clone(self);
         let workers = Workers::new(move |call: Frame| this.answer(&call));
-        let end = self.read(&mut reader, &workers);
+        let end = match self.read(reader, &workers) {
+            Ok((drain, reader)) => self.shut_down(drain, reader, &workers),
+            Err(end) => end,
+        };
         workers.close();
         end
     }
 
-    fn read(&self, reader: &mut FrameReader, workers: &Arc<Workers<Frame>>) -> ServeEnd {
+    /// Reads until the host asks for the end, and gives how long the running calls may take then.
+    fn read(
+        &self,
+        mut reader: FrameReader,
+        workers: &Arc<Workers<Frame>>,
+    ) -> Result<(Duration, FrameReader), ServeEnd> {
         loop {
             match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, workers)?)) {
-                Ok(None) => {}
-                Ok(Some(end)) => return end,
-                Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => return ServeEnd::HostGone,
+                Ok(Next::Read) => {}
+                Ok(Next::ShutDown(drain)) => return Ok((drain, reader)),
+                Ok(Next::Refused(reason)) => return Err(ServeEnd::Refused(reason)),
+                Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => return Err(ServeEnd::HostGone),
                 Err(ReadEnd::Violation(violation)) => {
-                    return ServeEnd::Failed(format!("the host broke the protocol: it sent {violation}"));
+                    return Err(ServeEnd::Failed(format!(
+                        "the host broke the protocol: it sent {violation}"
+                    )));
                 }
                 Err(ReadEnd::Io(error)) => {
-                    return ServeEnd::Failed(format!("cannot read from the host: {error}"));
+                    return Err(ServeEnd::Failed(format!("cannot read from the host: {error}")));
                 }
             }
         }
     }
 
-    fn handle(&self, frame: Frame, workers: &Arc<Workers<Frame>>) -> Result<Option<ServeEnd>, Violation> {
+    /// Lets the running calls end, for as long as the host allows and is there, and says goodbye.
+    fn shut_down(
+        self: &Arc<Self>,
+        drain: Duration,
+        reader: FrameReader,
+        workers: &Arc<Workers<Frame>>,
+    ) -> ServeEnd {
+        let (this, its_workers) = (Arc::clone(self), Arc::clone(workers));
+        let watch = move || {
+            // It reads on, so that pings are answered and the end of the host is seen.
+            let _ = this.read(reader, &its_workers);
+            lock(&this.state).host_gone = true;
+            this.changed.notify_all();
+        };
+        // Without a thread for it, a host that ends now is noticed once the calls are done.
+        let _ = thread::Builder::new().name("plugin drain".into()).spawn(watch);
+
+        // A limit beyond the clock is no limit: the end of the process is the host's then.
+        let deadline = Instant::now().checked_add(drain);
+        let mut state = lock(&self.state);
+        while !state.running.is_empty() && !state.host_gone {
+            match wait(&self.changed, state, deadline) {
+                Some(guard) => state = guard,
+                None => {
+                    state = lock(&self.state);
+                    break;
+                }
+            }
+        }
+        let host_gone = state.host_gone;
+        drop(state);
+        if host_gone {
+            return ServeEnd::HostGone;
+        }
+        drop(std::mem::replace(&mut *lock(&self.services), Arc::new([])));
+        // The host waits for the end of the process, not for this.
+        let _ = self.writer.write_bare(Header::bare(Kind::Goodbye));
+        ServeEnd::ShutDown
+    }
+
+    fn handle(&self, frame: Frame, workers: &Arc<Workers<Frame>>) -> Result<Next, Violation> {
         let header = frame.header;
         check_kind(Role::Plugin, header.kind)?;
         let bad = |error: codec::DecodeError| Violation::BadPayload {
@@ -95,7 +161,7 @@ impl Server {
         };
         match header.kind {
             Kind::Call => {
-                lock(&self.running).begin(header.call)?;
+                lock(&self.state).running.begin(header.call)?;
                 if let Err((call, error)) = workers.submit(frame) {
                     let reason = error.to_string();
                     self.reply(call.header, Err(FailureMessage::NoThread { reason }));
@@ -107,33 +173,17 @@ impl Server {
             Kind::Cancel | Kind::Pong => {}
             Kind::Shutdown => {
                 let message: ShutdownMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
-                self.drain(Duration::from_millis(message.drain_ms));
-                // The host waits for the end of the process, not for this.
-                let _ = self.writer.write_bare(Header::bare(Kind::Goodbye));
-                return Ok(Some(ServeEnd::ShutDown));
+                return Ok(Next::ShutDown(Duration::from_millis(message.drain_ms)));
             }
             Kind::Refuse => {
                 let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
-                return Ok(Some(ServeEnd::Refused(message.reason)));
+                return Ok(Next::Refused(message.reason));
             }
             Kind::Hello | Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Log | Kind::Goodbye => {
                 return Err(Violation::UnexpectedKind { kind: header.kind });
             }
         }
-        Ok(None)
-    }
-
-    /// Waits until no call runs any more, or for as long as the host allows.
-    fn drain(&self, limit: Duration) {
-        // A limit beyond the clock is no limit: the end of the process is the host's then.
-        let deadline = Instant::now().checked_add(limit);
-        let mut running = lock(&self.running);
-        while !running.is_empty() {
-            match wait(&self.idle, running, deadline) {
-                Some(guard) => running = guard,
-                None => return,
-            }
-        }
+        Ok(Next::Read)
     }
 
     /// Runs one call and sends its outcome.
@@ -156,13 +206,13 @@ impl Server {
         self.reply(call.header, outcome);
     }
 
-    fn service(&self, object: u64) -> Option<&dyn Service> {
+    fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
         let index = usize::try_from(object.checked_sub(1)?).ok()?;
-        self.services.get(index).map(|service| &**service)
+        lock(&self.services).get(index).cloned()
     }
 
     fn reply(&self, call: Header, outcome: Result<Reply, FailureMessage>) {
-        lock(&self.running).begin_reply(call.call);
+        lock(&self.state).running.begin_reply(call.call);
         // A reply that cannot be sent needs no handling: the thread that reads meets the end as well.
         let _ = match outcome {
             Ok(Reply { kind, mut frame }) => {
@@ -170,13 +220,13 @@ impl Server {
                 self.writer.write(&frame, None)
             }
             Err(failure) => {
-                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure)
+                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
         };
-        let mut running = lock(&self.running);
-        running.end_reply();
-        if running.is_empty() {
-            self.idle.notify_all();
+        let mut state = lock(&self.state);
+        state.running.end_reply();
+        if state.running.is_empty() {
+            self.changed.notify_all();
         }
     }
 }

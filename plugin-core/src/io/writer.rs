@@ -12,7 +12,8 @@ use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
     transport: Arc<dyn Transport>,
-    /// How long the peer may take nothing before the connection is given up.
+    /// How long the peer may take nothing, and how long it may take for one frame that it has begun to
+    /// take, before the connection is given up.
     stall_timeout: Option<Duration>,
     state: Mutex<State>,
     /// Notified when a writer has finished its frame.
@@ -25,26 +26,49 @@ struct State {
     busy: bool,
     /// Whether a frame was cut off, so that the peer could not read what follows.
     broken: bool,
+    /// What the thread that writes needs to know, and leaves to the next one.
+    line: Line,
+}
+
+/// How far the stream of bytes has come.
+#[derive(Default)]
+struct Line {
+    /// The end of a frame whose caller did not wait for it to be taken. It goes before the next frame.
+    rest: Vec<u8>,
+    /// When the frame that the peer has begun to take must be over: a peer that takes a byte now and then
+    /// must not hold up everybody's frames without end.
+    end_by: Option<Instant>,
     /// Since when the peer has taken nothing, if it was asked to. Kept from frame to frame, so that
     /// writers with short deadlines do not hide that it has stopped.
     waiting_since: Option<Instant>,
 }
 
-/// A frame was not written, and never will be.
+/// A frame was not written whole.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// The deadline came before the peer took the first byte; the connection is as good as before.
+    /// The deadline came before the peer took the first byte. It never gets the frame.
     NoTurn,
+    /// The deadline came when the peer had taken a part. It gets the rest before the next frame.
+    Unfinished,
     /// The peer took nothing for the stall timeout. Nothing can be written any more.
     Stalled,
     /// The connection failed. Nothing can be written any more.
     Io(io::Error),
 }
 
+/// Why bytes were not written, with how many were.
+enum Stop {
+    Deadline(usize),
+    Stalled,
+    Io(io::Error),
+}
+
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::NoTurn | WriteError::Stalled => io::ErrorKind::TimedOut.into(),
+            WriteError::NoTurn | WriteError::Unfinished | WriteError::Stalled => {
+                io::ErrorKind::TimedOut.into()
+            }
             WriteError::Io(error) => error,
         }
     }
@@ -55,10 +79,12 @@ impl FrameWriter {
         Self { transport, stall_timeout, state: Mutex::default(), free: Condvar::new() }
     }
 
-    /// Writes a sealed frame whole, once the frames of other threads are written. The peer has to take
-    /// its first byte before `deadline`. On an error the peer does not have the frame whole.
+    /// Writes a sealed frame, once the frames of other threads are written.
     pub(crate) fn write(&self, frame: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
-        self.write_turn(frame, deadline, None)
+        let mut line = self.take_turn(deadline)?;
+        let result = self.write_now(frame, deadline, &mut line);
+        self.end_turn(matches!(result, Err(WriteError::Stalled | WriteError::Io(_))), line);
+        result
     }
 
     /// Encodes and writes a frame whose payload is one of our own messages.
@@ -66,18 +92,9 @@ impl FrameWriter {
         &self,
         header: Header,
         message: &T,
+        deadline: Option<Instant>,
     ) -> Result<(), WriteError> {
-        self.write(&message_frame(header, message)?, None)
-    }
-
-    /// Encodes and writes a last frame: at `deadline` it is given up, and the connection with it.
-    pub(crate) fn write_last<T: serde::Serialize>(
-        &self,
-        header: Header,
-        message: &T,
-        deadline: Instant,
-    ) -> Result<(), WriteError> {
-        self.write_turn(&message_frame(header, message)?, Some(deadline), Some(deadline))
+        self.write(&message_frame(header, message)?, deadline)
     }
 
     /// Writes a frame without a payload.
@@ -85,20 +102,7 @@ impl FrameWriter {
         self.write(&header.to_bytes(), None)
     }
 
-    fn write_turn(
-        &self,
-        frame: &[u8],
-        begin_by: Option<Instant>,
-        end_by: Option<Instant>,
-    ) -> Result<(), WriteError> {
-        let mut waiting_since = self.take_turn(begin_by)?;
-        let result = self.write_now(frame, begin_by, end_by, &mut waiting_since);
-        let broken = matches!(result, Err(WriteError::Stalled | WriteError::Io(_)));
-        self.end_turn(broken, waiting_since);
-        result
-    }
-
-    fn take_turn(&self, deadline: Option<Instant>) -> Result<Option<Instant>, WriteError> {
+    fn take_turn(&self, deadline: Option<Instant>) -> Result<Line, WriteError> {
         let mut state = lock(&self.state);
         while state.busy {
             // Without a deadline this ends too: whoever writes is bound by the stall timeout.
@@ -108,48 +112,62 @@ impl FrameWriter {
             return Err(WriteError::Io(io::ErrorKind::BrokenPipe.into()));
         }
         state.busy = true;
-        Ok(state.waiting_since)
+        Ok(std::mem::take(&mut state.line))
     }
 
-    fn end_turn(&self, broken: bool, waiting_since: Option<Instant>) {
+    fn end_turn(&self, broken: bool, line: Line) {
         let mut state = lock(&self.state);
         state.busy = false;
-        state.waiting_since = waiting_since;
+        state.line = line;
         state.broken |= broken;
         drop(state);
         if broken { self.free.notify_all() } else { self.free.notify_one() }
     }
 
-    fn write_now(
-        &self,
-        frame: &[u8],
-        begin_by: Option<Instant>,
-        end_by: Option<Instant>,
-        waiting_since: &mut Option<Instant>,
-    ) -> Result<(), WriteError> {
-        let mut rest = frame;
-        while !rest.is_empty() {
-            // The clock starts anew with every byte taken: a slow peer is not a stopped one.
-            let since = *waiting_since.get_or_insert_with(Instant::now);
+    /// Writes what an earlier caller left, then `frame`.
+    fn write_now(&self, frame: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), WriteError> {
+        let mut rest = std::mem::take(&mut line.rest);
+        match self.push(&rest, deadline, line) {
+            Ok(()) => {}
+            Err(Stop::Deadline(count)) => {
+                rest.drain(..count);
+                line.rest = rest;
+                return Err(WriteError::NoTurn);
+            }
+            Err(Stop::Stalled) => return Err(WriteError::Stalled),
+            Err(Stop::Io(error)) => return Err(WriteError::Io(error)),
+        }
+        match self.push(frame, deadline, line) {
+            Ok(()) => Ok(()),
+            Err(Stop::Deadline(0)) => Err(WriteError::NoTurn),
+            Err(Stop::Deadline(count)) => {
+                line.rest = frame[count..].to_vec();
+                Err(WriteError::Unfinished)
+            }
+            Err(Stop::Stalled) => Err(WriteError::Stalled),
+            Err(Stop::Io(error)) => Err(WriteError::Io(error)),
+        }
+    }
+
+    /// Writes the bytes up to the end of a frame.
+    fn push(&self, bytes: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), Stop> {
+        let mut count = 0;
+        while count < bytes.len() {
+            let since = *line.waiting_since.get_or_insert_with(Instant::now);
             let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
-            let is_first = rest.len() == frame.len();
-            let until = [stall, end_by, begin_by.filter(|_| is_first)].into_iter().flatten().min();
-            match self.transport.write(rest, until) {
-                Ok(count) => {
-                    rest = &rest[count..];
-                    *waiting_since = None;
+            let last = [stall, line.end_by].into_iter().flatten().min();
+            match self.transport.write(&bytes[count..], last.into_iter().chain(deadline).min()) {
+                Ok(more) => {
+                    count += more;
+                    line.waiting_since = None;
+                    line.end_by = line.end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
                 }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    let has_stalled = stall.is_some_and(|at| at <= Instant::now());
-                    return Err(if is_first && !has_stalled {
-                        WriteError::NoTurn
-                    } else {
-                        WriteError::Stalled
-                    });
-                }
-                Err(error) => return Err(WriteError::Io(error)),
+                Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(Stop::Io(error)),
+                Err(_) if last.is_some_and(|at| at <= Instant::now()) => return Err(Stop::Stalled),
+                Err(_) => return Err(Stop::Deadline(count)),
             }
         }
+        line.end_by = None;
         Ok(())
     }
 }

@@ -125,7 +125,11 @@ pub(crate) fn stdin_starts_with<const LEN: usize>(prefix: &[u8; LEN]) -> bool {
 /// Takes the socket that is the standard input, and puts the null device in its place, so that
 /// neither this process nor one that it starts can read or write it by accident.
 pub(crate) fn take_stdin() -> io::Result<SocketTransport> {
-    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?;
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
     let private = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST_PRIVATE_FD)?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(SocketTransport::from(private))
@@ -134,9 +138,9 @@ pub(crate) fn take_stdin() -> io::Result<SocketTransport> {
 /// Takes a variable out of the environment of this process.
 pub(crate) fn remove_variable(name: &str) {
     // SAFETY: no other thread may read or change the environment at the same time. Rust's own functions
-    // take turns by a lock; beyond that the documentation of `serve` and `is_plugin_process` asks to be
-    // called first in `main`, before there are other threads. It happens once, and only in a process
-    // whose host set the variable.
+    // take turns by a lock; beyond that the documentation of `serve`, the only caller, asks to be called
+    // first in `main`, before there are other threads. It happens only in a process whose host set the
+    // variable.
     #[expect(unsafe_code, reason = "there is no safe way to change the environment")]
     unsafe {
         std::env::remove_var(name);

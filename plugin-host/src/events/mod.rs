@@ -2,14 +2,13 @@
 //!
 //! A record becomes an event with the level, target, message and typed fields that it has in the plugin,
 //! so that the host's filters and subscribers treat it like one of its own; the field `plugin` says whose
-//! it is. All text of a plugin is bounded and made [harmless](sanitize) first, and what an event leaves
+//! it is. All text of a plugin is bounded and made harmless first, and what an event leaves
 //! behind in the host, its [callsite], is bounded in number.
 //!
 //! Events are roots: the thread that reads from a plugin does so inside whatever span its caller happens
 //! to be in, which has nothing to do with the record.
 
 mod callsite;
-mod sanitize;
 
 use std::borrow::Cow;
 
@@ -17,13 +16,13 @@ use plugin_core::record::{
     FIELD_LIMIT, FIELDS_CUT, Field, Level, MESSAGE_LIMIT, NAME_LIMIT, PATH_LIMIT, Record, SPAN_FIELD_LIMIT,
     SPAN_LIMIT, SPAN_VALUE_LIMIT, VALUE_LIMIT, Value, bounded,
 };
+use plugin_core::text::{harmless_line as name, harmless_text as text};
 use tracing_core::field::display;
 use tracing_core::{Event, LevelFilter, dispatcher};
 
 use crate::output::StreamName;
 
 use callsite::{Callsite, Description, TABLE};
-use sanitize::{name, text};
 
 /// Most bytes of a line that a plugin prints: the same as of a message that it records.
 const LINE_LIMIT: usize = MESSAGE_LIMIT;

@@ -2,9 +2,10 @@
 
 pub(crate) mod program;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +15,7 @@ use interprocess::local_socket::Listener;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use tempfile::TempDir;
 
 use crate::output::StreamName;
 
@@ -30,9 +32,8 @@ const MAX_LAST_OUTPUT: usize = 1024 * 1024;
 /// A plugin that shares the host's standard input stays in the host's group, too: a terminal stops the
 /// programs of other groups when they read from it.
 pub(crate) fn configure(command: &mut Command, shares_stdin: bool) {
-    if !shares_stdin {
-        command.process_group(0);
-    }
+    let group = if shares_stdin { rustix::process::getpgrp().as_raw_nonzero().get() } else { 0 };
+    command.process_group(group);
 }
 
 /// The reading end of what a process prints to.
@@ -99,8 +100,6 @@ impl ProcessHandle {
     /// Call it with the lock held and the child in place: until it is waited for, its id is its own.
     fn kill_group(&self) {
         let Some(descriptor) = &self.descriptor else { return };
-        // Fails only when the process has ended.
-        let _ = rustix::process::pidfd_send_signal(descriptor, Signal::KILL);
         // Another part of the host, or a system that was told to ignore SIGCHLD, may have waited for the
         // process, and then the number of its group may belong to somebody else.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
@@ -109,6 +108,8 @@ impl ProcessHandle {
             // Fails only when nobody is left in the group.
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
+        // Fails only when the process has ended.
+        let _ = rustix::process::pidfd_send_signal(descriptor, Signal::KILL);
     }
 
     /// Waits for the process, which has ended, and kills what it left in its group. `None` when another
@@ -195,6 +196,11 @@ pub(crate) fn is_same_user(socket: &impl AsFd) -> bool {
         .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
 }
 
+/// A fresh directory that only this user can enter, whatever the umask is. It is removed when it is dropped.
+pub(crate) fn private_directory() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("plugin-").permissions(Permissions::from_mode(0o700)).tempdir()
+}
+
 /// Bytes that nobody can guess.
 pub(crate) fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
     let mut bytes = [0; LEN];
@@ -207,4 +213,22 @@ pub(crate) fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_enter_a_private_directory() {
+        // For the whole process, but nothing else here makes files that others read.
+        let before = rustix::process::umask(rustix::fs::Mode::empty());
+        let directory = private_directory();
+        rustix::process::umask(before);
+        let directory = directory.unwrap();
+        let mode = fs::metadata(directory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }

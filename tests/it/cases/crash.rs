@@ -118,9 +118,9 @@ pub(crate) fn hang() {
     let error = client.crash(Mishap::Hang).expect_err("it never returns");
     assert!(error.is_timed_out() && error.may_have_run(), "{error:?}");
     assert_eq!(client.survive(7).expect("other calls go on"), 7);
-    let error = plugin.shutdown().expect_err("it does not end by itself");
-    assert!(matches!(error, ShutdownError::TimedOut { after, .. } if after == SHORT), "{error:?}");
-    assert_says(&error, &["plugin `crashing` did not end within 1s and was killed", "shutdown_timeout"]);
+    // The method is cut off, and the plugin ends in order.
+    plugin.shutdown().expect("a method that hangs does not keep it");
+    assert!(plugin.exited().is_some_and(|end| end.status.is_some_and(|status| status.success())));
     wait_until_gone(plugin.id());
     assert!(matches!(cause(&client.survive(7).expect_err("it is gone")), DisconnectCause::ShutDown));
 }

@@ -10,7 +10,7 @@ use crate::support::{Raw, assert_says};
 type Call = fn(&ShapesClient) -> Result<String, CallError>;
 
 pub(crate) struct Payload {
-    name: &'static str,
+    pub(crate) name: &'static str,
     call: Call,
     bytes: fn() -> Vec<u8>,
     says: &'static str,

@@ -8,7 +8,7 @@ use crate::support::{Raw, SHORT, assert_says, cause, child_id, wait_until_gone};
 
 /// A misdeed that ends the connection.
 pub(crate) struct Session {
-    behaviour: &'static str,
+    pub(crate) behaviour: &'static str,
     is_right: fn(&DisconnectCause) -> bool,
     says: &'static [&'static str],
 }

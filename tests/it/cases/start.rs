@@ -6,7 +6,7 @@ use plugin_host::{LaunchCause, PluginProcess};
 use crate::support::{PATIENCE, Raw, SHORT, assert_says, crashing};
 
 pub(crate) struct Start {
-    behaviour: &'static str,
+    pub(crate) behaviour: &'static str,
     is_right: fn(&LaunchCause) -> bool,
     says: &'static [&'static str],
 }
@@ -53,12 +53,12 @@ pub(crate) const WRONG: &[Start] = &[
     case(
         "closes",
         |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
-        &["closed its standard input", "serve"],
+        &["closed its connection to the host", "serve"],
     ),
     case(
         "half a hello, then closes",
         |cause| matches!(cause, LaunchCause::ClosedConnection(_)),
-        &["closed its standard input"],
+        &["closed its connection to the host"],
     ),
     case("garbage", NOT_THIS_PROTOCOL, &["instead of a hello", "not a plugin"]),
     case("text", NOT_THIS_PROTOCOL, &["`usage: orchard", "instead of a hello"]),
@@ -93,7 +93,7 @@ pub(crate) const WRONG: &[Start] = &[
     case("trailing bytes", BROKE_PROTOCOL, &["cannot be decoded", "1 bytes are left over"]),
     case(
         "refuses and stays",
-        |cause| matches!(cause, LaunchCause::Refused { reason } if reason == "not \x1b[31mtoday"),
+        |cause| matches!(cause, LaunchCause::Refused { reason, .. } if reason == "not \x1b[31mtoday"),
         &[r"it refused: not \u{1b}[31mtoday"],
     ),
     case(

@@ -160,9 +160,13 @@ impl Events for Teller {
     }
 
     fn ended(&self, end: StreamEnd) -> DisconnectCause {
+        let cause = match end {
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
+            _ => DisconnectCause::Io(Arc::new(io::ErrorKind::UnexpectedEof.into())),
+        };
         lock(&self.0.state).1.push(end);
         self.0.changed.notify_all();
-        DisconnectCause::Io(Arc::new(io::ErrorKind::UnexpectedEof.into()))
+        cause
     }
 }
 

@@ -51,8 +51,7 @@ fn frames_of_several_threads_are_never_mixed() {
 fn a_peer_that_stops_within_a_frame_has_stalled_and_nothing_can_be_written_any_more() {
     let (ours, _theirs) = memory::pair(10);
     let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
-    // Whatever the deadline: a frame that has begun must be ended.
-    let result = writer.write(&frame(1, &[]), Some(Instant::now()));
+    let result = writer.write(&frame(1, &[]), None);
     assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
     let result = writer.write(&frame(2, &[]), None);
     assert!(matches!(result, Err(WriteError::Io(_))), "{result:?}");
@@ -113,11 +112,46 @@ fn short_deadlines_do_not_hide_that_the_peer_has_stopped() {
 }
 
 #[test]
-fn a_last_frame_is_given_up_at_its_deadline() {
-    let (ours, _theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
-    let result = writer.write_last(Header::bare(Kind::Shutdown), &1_u64, Instant::now() + STALL);
-    assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
+fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one() {
+    let (ours, theirs) = memory::pair(10);
+    let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
+    let result = writer.write(&frame(1, b"one"), Some(Instant::now() + STALL));
+    assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
+    // There is still no room: this one has not begun.
+    let result = writer.write(&frame(2, b"two"), Some(Instant::now() + STALL));
+    assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
+    thread::scope(|scope| {
+        let third = scope.spawn(|| writer.write(&frame(3, b"three"), Some(patience())));
+        let mut reader = FrameReader::new(Arc::new(theirs), 5);
+        for (call, payload) in [(1, &b"one"[..]), (3, b"three")] {
+            let frame = reader.next_frame(Some(patience())).unwrap();
+            assert_eq!((frame.header.call, &frame.payload[..]), (call, payload));
+        }
+        third.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
+    let (ours, theirs) = memory::pair(1);
+    let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
+    thread::scope(|scope| {
+        let write = scope.spawn(|| {
+            let result = writer.write(&frame(1, &[0; 100_000]), None);
+            assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
+            drop(writer);
+        });
+        // Each byte comes long before the peer counts as stopped, but all of them take too long.
+        let mut byte = [0];
+        while !write.is_finished() {
+            let pause = Instant::now() + STALL / 20;
+            while Instant::now() < pause {
+                thread::yield_now();
+            }
+            let _ = theirs.read(&mut byte, Some(Instant::now()));
+        }
+        write.join().unwrap();
+    });
 }
 
 #[test]

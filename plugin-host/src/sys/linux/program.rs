@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// What a file is that could not be started.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ProgramKind {
@@ -19,6 +21,15 @@ pub(crate) enum ProgramKind {
     NeedsInterpreter(PathBuf),
     /// Nothing is wrong with it as far as can be seen.
     Unremarkable,
+}
+
+/// Whether the system's error is about the file rather than about its own limits.
+pub(crate) fn blames_a_file(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(Errno::NOENT | Errno::ACCESS | Errno::NOEXEC | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP)
+    )
 }
 
 /// Finds out why a file could not be started.

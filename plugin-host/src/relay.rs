@@ -3,7 +3,8 @@
 //! up the threads that serve its calls.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +12,11 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::Record;
 
 use crate::events::{self, PluginLabel};
-use crate::output::{Output, StreamName};
+use crate::output::{Sink, StreamName};
 
-/// How many bytes may wait. A second of a plugin that logs without a break; a host that is slower for
-/// longer loses what comes on top, and is told how much.
+/// How many bytes of log records may wait, and of lines of stdout and of stderr: each has its own room, so
+/// that a plugin that prints without a break does not drown its records. A second of such a plugin; a host
+/// that is slower for longer loses what comes on top, and is told how much.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What an item costs on top of its text, so that empty lines are not free.
@@ -27,25 +29,46 @@ enum Item {
     Line(StreamName, Vec<u8>),
 }
 
+impl Item {
+    /// Which of the three limits holds for it.
+    fn kind(&self) -> usize {
+        match self {
+            Self::Line(stream, _) => *stream as usize,
+            Self::Record(_) => 2,
+        }
+    }
+
+    fn cost(&self) -> usize {
+        let size = match self {
+            Self::Line(_, line) => line.len(),
+            Self::Record(record) => record.size(),
+        };
+        size + ITEM_COST
+    }
+}
+
 /// The queue before the thread.
-pub(crate) struct Delivery {
+pub(crate) struct Relay {
     label: Mutex<Label>,
+    /// Whether the lines of stdout and stderr are thrown away.
+    is_silent: [bool; 2],
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    items: VecDeque<(usize, Item)>,
-    bytes: usize,
+    items: VecDeque<Item>,
+    /// How many bytes wait of each [kind](Item::kind).
+    bytes: [usize; 3],
     dropped: u64,
     /// How many sources may still add something.
     sources: usize,
     done: bool,
 }
 
-/// Something that adds records or lines. Delivery ends when every source has been dropped.
-pub(crate) struct Source(Arc<Delivery>);
+/// Something that adds records or lines. The relay ends when every source has been dropped.
+pub(crate) struct Source(Arc<Relay>);
 
 /// Whose records and lines these are.
 #[derive(Clone, Debug)]
@@ -62,26 +85,22 @@ impl Label {
     }
 }
 
-/// What becomes of the lines.
-pub(crate) struct Sinks {
-    pub(crate) stdout: Output,
-    pub(crate) stderr: Output,
-}
-
-impl Delivery {
+impl Relay {
     /// Starts the thread, for a plugin that is called `name` until it tells its own.
-    pub(crate) fn start(name: &str, sinks: Sinks) -> io::Result<(Arc<Self>, Source)> {
-        let delivery = Arc::new(Self {
+    /// `sinks` are those of stdout and stderr.
+    pub(crate) fn start(name: &str, sinks: [Sink; 2]) -> io::Result<(Arc<Self>, Source)> {
+        let relay = Arc::new(Self {
+            is_silent: [sinks[0].is_null(), sinks[1].is_null()],
             label: Mutex::new(Label { name: name.into(), id: 0 }),
             queue: Mutex::new(Queue { sources: 1, ..Queue::default() }),
             changed: Condvar::new(),
         });
-        let source = Source(Arc::clone(&delivery));
-        let this = Arc::clone(&delivery);
+        let source = Source(Arc::clone(&relay));
+        let this = Arc::clone(&relay);
         // A path may hold a zero byte, though no file has it, and the name of a thread may not.
         let name = format!("plugin output {name}").replace('\0', "?");
         thread::Builder::new().name(name).spawn(move || this.run(sinks))?;
-        Ok((delivery, source))
+        Ok((relay, source))
     }
 
     /// Takes note of the process.
@@ -111,48 +130,57 @@ impl Delivery {
         }
     }
 
-    fn run(&self, mut sinks: Sinks) {
-        // Also when a subscriber or writer panics: who waits must not wait in vain.
+    fn run(&self, mut sinks: [Sink; 2]) {
+        // Whatever happens here, who waits must not wait in vain.
         let _done = Done(self);
-        let mut queue = self.lock();
-        loop {
-            let dropped = std::mem::take(&mut queue.dropped);
-            let item = queue.items.pop_front();
-            let Some((cost, item)) = item else {
-                if dropped > 0 {
-                    drop(queue);
-                    events::emit_dropped(dropped, self.label().as_ref());
-                    queue = self.lock();
-                    continue;
-                }
-                if queue.sources == 0 {
-                    return;
-                }
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            queue.bytes -= cost;
-            drop(queue);
+        while let Some((dropped, item)) = self.next() {
             let label = self.label();
-            if dropped > 0 {
-                events::emit_dropped(dropped, label.as_ref());
+            let delivered = panic::catch_unwind(AssertUnwindSafe(|| {
+                if dropped > 0 {
+                    events::emit_dropped(dropped, label.as_ref());
+                }
+                match &item {
+                    Some(Item::Record(record)) => events::emit(record, label.as_ref()),
+                    Some(Item::Line(stream, line)) => {
+                        sinks[*stream as usize].deliver(*stream, line, label.as_ref())
+                    }
+                    None => {}
+                }
+            }));
+            // A subscriber or writer of the user's panicked. Its panic has been printed; what it was given
+            // counts as lost, and the plugin's next words are tried anew.
+            if delivered.is_err() && item.is_some() {
+                self.lock().dropped += 1;
             }
-            match item {
-                Item::Record(record) => events::emit(&record, label.as_ref()),
-                Item::Line(stream, line) => sinks.deliver(stream, line, label.as_ref()),
-            }
-            queue = self.lock();
         }
     }
 
-    fn add(&self, cost: usize, item: Item) {
+    /// Waits for the next item, with how many were dropped before it; `None` at the end.
+    fn next(&self) -> Option<(u64, Option<Item>)> {
         let mut queue = self.lock();
-        let cost = cost + ITEM_COST;
-        if queue.bytes + cost > MAX_BYTES {
+        loop {
+            if let Some(item) = queue.items.pop_front() {
+                queue.bytes[item.kind()] -= item.cost();
+                return Some((std::mem::take(&mut queue.dropped), Some(item)));
+            }
+            if queue.dropped > 0 {
+                return Some((std::mem::take(&mut queue.dropped), None));
+            }
+            if queue.sources == 0 {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn add(&self, item: Item) {
+        let mut queue = self.lock();
+        let (kind, cost) = (item.kind(), item.cost());
+        if queue.bytes[kind] + cost > MAX_BYTES {
             queue.dropped += 1;
         } else {
-            queue.bytes += cost;
-            queue.items.push_back((cost, item));
+            queue.bytes[kind] += cost;
+            queue.items.push_back(item);
         }
         drop(queue);
         self.changed.notify_all();
@@ -163,7 +191,7 @@ impl Delivery {
     }
 }
 
-struct Done<'a>(&'a Delivery);
+struct Done<'a>(&'a Relay);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
@@ -172,34 +200,15 @@ impl Drop for Done<'_> {
     }
 }
 
-impl Sinks {
-    fn deliver(&mut self, stream: StreamName, mut line: Vec<u8>, label: PluginLabel<'_>) {
-        let output = match stream {
-            StreamName::Stdout => &mut self.stdout,
-            StreamName::Stderr => &mut self.stderr,
-        };
-        match output {
-            Output::Trace => events::emit_line(stream, &String::from_utf8_lossy(&line), label),
-            Output::Writer(writer) => {
-                line.push(b'\n');
-                if let Err(error) = writer.write_all(&line).and_then(|()| writer.flush()) {
-                    events::emit_failed_writer(stream, &error, label);
-                    *output = Output::Null;
-                }
-            }
-            // `Inherit` has no pipe, so it has no lines either.
-            Output::Null | Output::Inherit => {}
-        }
-    }
-}
-
 impl Source {
     pub(crate) fn record(&self, record: Record) {
-        self.0.add(record.size(), Item::Record(Box::new(record)));
+        self.0.add(Item::Record(Box::new(record)));
     }
 
     pub(crate) fn line(&self, stream: StreamName, line: Vec<u8>) {
-        self.0.add(line.len(), Item::Line(stream, line));
+        if !self.0.is_silent[stream as usize] {
+            self.0.add(Item::Line(stream, line));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Makes the text of a plugin harmless for whoever reads the host's log.
+//! Makes the text of a plugin harmless for whoever reads the host's errors and logs.
 //!
 //! A plugin could otherwise forge lines, recolour or erase a terminal, or make text read in another order
 //! than it is written. What is dangerous is replaced by its Rust escape, so that nothing disappears.
@@ -6,17 +6,19 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use plugin_core::record::BoundedText;
+use super::BoundedText;
 
 /// A message or a value: newline and tab stay, because a backtrace is unreadable without them. What
 /// comes after a newline is not the start of an event, though a subscriber that writes plain text may
 /// make it look like one, for the messages of any library; one that writes a structured format does not.
-pub(super) fn text(original: &str, limit: usize) -> Cow<'_, str> {
+#[must_use]
+pub fn harmless_text(original: &str, limit: usize) -> Cow<'_, str> {
     harmless(original, limit, |c| is_dangerous(c) && c != '\n' && c != '\t')
 }
 
 /// A name, a target, a path, or a value inside a line: these are part of one line, so newline and tab go, too.
-pub(super) fn name(original: &str, limit: usize) -> Cow<'_, str> {
+#[must_use]
+pub fn harmless_line(original: &str, limit: usize) -> Cow<'_, str> {
     harmless(original, limit, is_dangerous)
 }
 
@@ -50,7 +52,7 @@ fn is_dangerous(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{harmless_line as name, harmless_text as text, *};
 
     #[test]
     fn harmless_text_is_borrowed() {

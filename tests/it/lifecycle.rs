@@ -1,0 +1,262 @@
+//! From start to end: shutdown, kill, drop, limits of time, and the end of the host.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use plugin_core::{CallError, Delivery, DisconnectCause};
+use plugin_host::ShutdownError;
+use tests::{Echo, EchoClient, Gate, GateClient, Printer, PrinterClient, Row};
+
+use crate::support::{
+    MORTAL_HOST, PATIENCE, SHORT, assert_says, cause, in_time, start, wait_for, wait_until_gone, well_behaved,
+};
+
+#[test]
+fn a_plugin_that_is_shut_down_ends_with_success() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    let echo: EchoClient = plugin.client().unwrap();
+    assert!(plugin.exited().is_none());
+    plugin.ping().unwrap();
+    plugin.shutdown().unwrap();
+    wait_until_gone(plugin.id());
+    let end = plugin.exited().unwrap();
+    assert!(end.status.unwrap().success() && end.uptime > Duration::ZERO, "{end:?}");
+    // Once more changes nothing.
+    plugin.shutdown().unwrap();
+    plugin.kill().unwrap();
+
+    let error = echo.number(7).unwrap_err();
+    assert!(matches!(cause(&error), DisconnectCause::ShutDown), "{error:?}");
+    assert!(!error.may_have_run());
+    assert_says(
+        &error,
+        &["was shut down by this program", "`Echo::number` has not run", "launch the plugin again"],
+    );
+    assert!(matches!(cause(&plugin.ping().unwrap_err()), DisconnectCause::ShutDown));
+}
+
+#[test]
+fn clients_outlive_their_plugin_with_errors() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    let echo: EchoClient = plugin.client().unwrap();
+    let id = plugin.id();
+    drop(plugin);
+    wait_until_gone(id);
+    assert!(matches!(cause(&echo.number(7).unwrap_err()), DisconnectCause::ShutDown));
+}
+
+#[test]
+fn a_plugin_that_is_killed() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    let gate: GateClient = plugin.client().unwrap();
+    let held = start({
+        let gate = gate.clone();
+        move || gate.hold(1)
+    });
+    wait_for("the call is held", || gate.waiting().unwrap() == 1);
+    plugin.kill().unwrap();
+    let error = held.join().unwrap().unwrap_err();
+    assert!(matches!(cause(&error), DisconnectCause::Killed | DisconnectCause::Ended(_)), "{error:?}");
+    assert!(error.may_have_run());
+    wait_until_gone(plugin.id());
+    let error = gate.waiting().unwrap_err();
+    assert!(matches!(cause(&error), DisconnectCause::Killed), "{error:?}");
+    assert_says(&error, &["was killed by this program", "has not run"]);
+    // It has ended as this program wanted.
+    plugin.shutdown().unwrap();
+}
+
+#[test]
+fn calls_that_run_are_finished_by_a_shutdown() {
+    in_time("a shutdown that drains", || {
+        let plugin = Arc::new(well_behaved(&[]).shutdown_timeout(PATIENCE).spawn().unwrap());
+        let echo: EchoClient = plugin.client().unwrap();
+        // Seconds of work for the plugin, in debug builds.
+        let rows =
+            vec![Row { id: 1, name: "a name".into(), tags: vec!["a tag".into(); 8], weight: None }; 20_000];
+        let call = start(move || (echo.rows(&rows).map(|reply| reply == rows), echo.number(7)));
+        wait_for("the call is in flight", || plugin.in_flight() == 1);
+        plugin.shutdown().unwrap();
+        let (whole, next) = call.join().unwrap();
+        match whole {
+            Ok(is_same) => assert!(is_same),
+            // Counted as in flight, but not yet sent when the shutdown began to refuse calls.
+            Err(error) => assert!(!error.may_have_run(), "{error:?}"),
+        }
+        assert!(matches!(cause(&next.unwrap_err()), DisconnectCause::ShutDown));
+        wait_until_gone(plugin.id());
+    });
+}
+
+#[test]
+fn a_shutdown_waits_no_longer_than_it_may() {
+    let plugin = well_behaved(&[]).shutdown_timeout(SHORT).spawn().unwrap();
+    let gate: GateClient = plugin.client().unwrap();
+    let held = start({
+        let gate = gate.clone();
+        move || gate.hold(1)
+    });
+    wait_for("the call is held", || gate.waiting().unwrap() == 1);
+    let result = plugin.shutdown();
+    // The plugin gives up its calls and ends by itself, or is killed: whichever comes first.
+    assert!(matches!(result, Ok(()) | Err(ShutdownError::TimedOut { .. })), "{result:?}");
+    let error = held.join().unwrap().unwrap_err();
+    assert!(error.is_disconnected() && error.may_have_run(), "{error:?}");
+    wait_until_gone(plugin.id());
+}
+
+#[test]
+fn shutdown_kill_and_drop_from_many_threads_at_once() {
+    in_time("ending from many threads", || {
+        for round in 0..10 {
+            let plugin = Arc::new(well_behaved(&[]).spawn().unwrap());
+            let id = plugin.id();
+            let barrier = Arc::new(Barrier::new(8));
+            let threads: Vec<_> = (0..8)
+                .map(|index| {
+                    let (plugin, barrier) = (Arc::clone(&plugin), Arc::clone(&barrier));
+                    let echo: EchoClient = plugin.client().unwrap();
+                    start(move || {
+                        barrier.wait();
+                        match (index + round) % 4 {
+                            0 => drop(plugin.shutdown()),
+                            1 => plugin.kill().unwrap(),
+                            2 => drop(plugin),
+                            _ => match echo.number(7) {
+                                Ok(number) => assert_eq!(number, 7),
+                                Err(error) => assert!(error.is_disconnected(), "{error:?}"),
+                            },
+                        }
+                    })
+                })
+                .collect();
+            drop(plugin);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            wait_until_gone(id);
+        }
+    });
+}
+
+#[test]
+fn a_drop_while_others_call_ends_their_calls() {
+    in_time("a drop while others call", || {
+        let plugin = well_behaved(&[]).spawn().unwrap();
+        let echo: EchoClient = plugin.client().unwrap();
+        let callers: Vec<_> = (0..16)
+            .map(|_| {
+                let echo = echo.clone();
+                start(move || {
+                    (0..).find_map(|number| match echo.number(number) {
+                        Ok(reply) => {
+                            assert_eq!(reply, number);
+                            None
+                        }
+                        Err(error) => Some((number, error)),
+                    })
+                })
+            })
+            .collect();
+        wait_for("calls are made", || plugin.in_flight() > 0);
+        drop(plugin);
+        for caller in callers {
+            let (_, error) = caller.join().unwrap().unwrap();
+            assert!(
+                matches!(cause(&error), DisconnectCause::ShutDown | DisconnectCause::Ended(_)),
+                "{error:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_reply_that_comes_too_late_is_dropped_and_counted() {
+    let plugin = well_behaved(&[]).call_timeout(SHORT).spawn().unwrap();
+    let gate: GateClient = plugin.client().unwrap();
+    let error = gate.hold(1).unwrap_err();
+    let CallError::TimedOut(timed_out) = &error else { panic!("{error:?}") };
+    assert_eq!(timed_out.after, SHORT);
+    assert_says(&error, &["`Gate::hold` of plugin `well-behaved` did not answer within 1s", "may still run"]);
+    assert_eq!((plugin.in_flight(), plugin.late_replies()), (0, 0));
+    gate.open(1).unwrap();
+    wait_for("the late reply arrives", || plugin.late_replies() == 1);
+    assert_eq!(gate.hold(1).unwrap(), 1);
+    plugin.shutdown().unwrap();
+}
+
+/// A call that was given up still runs: one more would be more than the plugin accepts.
+#[test]
+fn a_call_that_was_given_up_keeps_its_place_until_it_ends() {
+    in_time("calls that find no room", || {
+        for mut launcher in [well_behaved(&["narrow"]), well_behaved(&[]).max_in_flight(1)] {
+            launcher = launcher.call_timeout(SHORT);
+            let plugin = launcher.spawn().unwrap();
+            let gate: GateClient = plugin.client().unwrap();
+            assert!(gate.hold(1).unwrap_err().is_timed_out());
+            let error = gate.open(1).unwrap_err();
+            assert!(error.is_timed_out(), "{error:?}");
+            // A sign of life takes no place.
+            plugin.ping().unwrap();
+            assert!(plugin.exited().is_none());
+            plugin.kill().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_place_is_free_again_when_the_late_reply_comes() {
+    in_time("a late reply makes room", || {
+        let mut launcher = well_behaved(&[]).max_in_flight(2).call_timeout(SHORT);
+        let plugin = launcher.spawn().unwrap();
+        let gate: GateClient = plugin.client().unwrap();
+        assert!(gate.hold(1).unwrap_err().is_timed_out());
+        gate.open(1).unwrap();
+        wait_for("the late reply arrives", || plugin.late_replies() == 1);
+        // Both places are free: these two wait for each other.
+        let first = start({
+            let gate = gate.clone();
+            move || gate.meet(2)
+        });
+        gate.meet(2).unwrap();
+        first.join().unwrap().unwrap();
+        plugin.shutdown().unwrap();
+    });
+}
+
+#[test]
+fn a_plugin_killed_by_somebody_else() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    let echo: EchoClient = plugin.client().unwrap();
+    plugin.client::<PrinterClient>().unwrap().print(false, b"famous last words\n").unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(plugin.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    wait_until_gone(plugin.id());
+    let error = echo.number(7).unwrap_err();
+    let CallError::Disconnected(disconnected) = &error else { panic!("{error:?}") };
+    assert_eq!(disconnected.delivery, Delivery::NotSent);
+    assert_eq!(cause(&error).process_end().unwrap().stderr, ["famous last words"]);
+    assert_says(
+        &error,
+        &["crashed or was killed (signal: 9", "famous last words", "launch the plugin again"],
+    );
+}
+
+#[test]
+fn a_plugin_does_not_outlive_its_host() {
+    for _ in 0..3 {
+        let mut command = Command::new(MORTAL_HOST);
+        command.arg("wait").stdin(Stdio::null()).stdout(Stdio::piped());
+        #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
+        let mut host = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let plugin: u32 = line.trim().parse().unwrap();
+        // Neither of them can do anything about it.
+        host.kill().unwrap();
+        host.wait().unwrap();
+        wait_until_gone(plugin);
+    }
+}
