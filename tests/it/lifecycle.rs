@@ -1,6 +1,7 @@
 //! From start to end: shutdown, kill, drop, limits of time, and the end of the host.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use plugin_host::ShutdownError;
 use tests::{Echo, EchoClient, Gate, GateClient, Printer, PrinterClient, Row};
 
 use crate::support::{
-    MORTAL_HOST, PATIENCE, SHORT, assert_says, cause, in_time, start, wait_for, wait_until_gone, well_behaved,
+    MORTAL_HOST, PATIENCE, Raw, SHORT, assert_says, cause, in_time, run_by_hand, start, temporary_directory,
+    wait_for, wait_until_gone, well_behaved,
 };
 
 #[test]
@@ -197,7 +199,8 @@ fn a_call_that_was_given_up_keeps_its_place_until_it_ends() {
             let gate: GateClient = plugin.client().unwrap();
             assert!(gate.hold(1).unwrap_err().is_timed_out());
             let error = gate.open(1).unwrap_err();
-            assert!(error.is_timed_out(), "{error:?}");
+            assert!(error.is_timed_out() && !error.may_have_run(), "{error:?}");
+            assert_says(&error, &["`Gate::open`", "was not sent within 1s and has not run"]);
             // A sign of life takes no place.
             plugin.ping().unwrap();
             assert!(plugin.exited().is_none());
@@ -246,9 +249,10 @@ fn a_plugin_killed_by_somebody_else() {
 
 #[test]
 fn a_plugin_does_not_outlive_its_host() {
-    for _ in 0..3 {
+    // While it waits for a method, and while it shuts the plugin down and a method hangs.
+    for mode in ["wait", "drain", "wait", "drain"] {
         let mut command = Command::new(MORTAL_HOST);
-        command.arg("wait").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(mode).stdin(Stdio::null()).stdout(Stdio::piped());
         #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
         let mut host = command.spawn().unwrap();
         let mut line = String::new();
@@ -259,4 +263,36 @@ fn a_plugin_does_not_outlive_its_host() {
         host.wait().unwrap();
         wait_until_gone(plugin);
     }
+}
+
+#[test]
+fn the_value_of_a_plugin_is_dropped_before_its_process_ends() {
+    let directory = temporary_directory();
+    let path = directory.path().join("flushed");
+    let output = run_by_hand(MORTAL_HOST, &["flush", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "flushed");
+}
+
+#[test]
+fn the_first_shutdown_decides_what_later_ones_say() {
+    in_time("shutdowns of a plugin that does not end", || {
+        let raw = Raw::new();
+        let plugin = raw.launcher("ignores shutdown").shutdown_timeout(SHORT).spawn().unwrap();
+        for _ in 0..3 {
+            let error = plugin.shutdown().unwrap_err();
+            assert!(matches!(error, ShutdownError::TimedOut { after, .. } if after == SHORT), "{error:?}");
+            assert_says(&error, &["plugin `raw` did not end within 1s and was killed", "shutdown_timeout"]);
+        }
+        raw.wait_until_gone();
+    });
+}
+
+#[test]
+fn a_plugin_is_waited_for() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    assert!(plugin.wait(Duration::ZERO).is_none());
+    plugin.kill().unwrap();
+    let end = plugin.wait(PATIENCE).unwrap();
+    assert_eq!(end.status.unwrap().signal(), Some(9));
 }

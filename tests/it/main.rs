@@ -27,4 +27,6 @@ mod lifecycle;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod stdin;
+#[cfg(test)]
 mod tidy;

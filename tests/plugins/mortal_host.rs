@@ -1,29 +1,59 @@
 //! A host for the tests to look at from outside. It is its own plugin.
 //!
-//! `mortal_host wait` starts a plugin, prints its process id and waits for ever; `mortal_host environment`
-//! prints the environment of its plugin, `mortal_host environment inherit` as well.
+//! `mortal_host wait` starts a plugin, prints its process id and waits for ever; `mortal_host drain` does so while
+//! it shuts the plugin down; `mortal_host environment` prints the environment of its plugin, `mortal_host environment
+//! inherit` as well. `mortal_host stdin` lets its plugin read a line of its own standard input and prints that,
+//! the names of the plugin's variables, and how many entries are in the directory for temporary files.
+//! `mortal_host flush FILE` shuts down a plugin that writes the file when it is dropped.
 
 use std::error::Error;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use plugin_core::{Plugin, Result, plugin_interface};
-use plugin_host::Launcher;
+use plugin_host::{Input, Launcher};
 
 /// Tells what it inherited.
 #[plugin_interface]
 trait Heir {
     fn environment(&self) -> Result<Vec<(String, String)>>;
+    /// Reads a line of standard input.
+    fn line(&self) -> Result<String>;
+    /// Writes this file when it is dropped.
+    fn flush(&self, path: &Path) -> Result<()>;
     /// Does not return.
     fn hang(&self) -> Result<()>;
 }
 
-#[derive(Plugin)]
+#[derive(Default, Plugin)]
 #[plugin(interfaces(Heir))]
-struct Child;
+struct Child {
+    flushed: Mutex<Option<PathBuf>>,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Ok(Some(path)) = self.flushed.get_mut().map(Option::take) {
+            // The test finds out that it is missing.
+            let _ = std::fs::write(path, "flushed");
+        }
+    }
+}
 
 impl Heir for Child {
+    fn line(&self) -> Result<String> {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        Ok(line)
+    }
+    fn flush(&self, path: &Path) -> Result<()> {
+        *self.flushed.lock().map_err(|_| "another call panicked")? = Some(path.to_owned());
+        Ok(())
+    }
     fn environment(&self) -> Result<Vec<(String, String)>> {
         Ok(std::env::vars().collect())
     }
@@ -40,25 +70,52 @@ fn host() -> Result<(), Box<dyn Error>> {
     if arguments.iter().any(|argument| argument == "inherit") {
         launcher = launcher.inherit_env();
     }
+    let mode = arguments.first().map_or("", String::as_str);
+    if mode == "stdin" {
+        launcher = launcher.stdin(Input::Inherit);
+    }
+    if mode == "drain" {
+        launcher = launcher.shutdown_timeout(Duration::MAX);
+    }
     let plugin = launcher.spawn()?;
     let heir = plugin.client::<HeirClient>()?;
     let mut out = std::io::stdout().lock();
-    if arguments.first().is_some_and(|argument| argument == "environment") {
-        for (name, value) in heir.environment()? {
-            writeln!(out, "{name}={value}")?;
+    match mode {
+        "environment" => {
+            for (name, value) in heir.environment()? {
+                writeln!(out, "{name}={value}")?;
+            }
+            plugin.shutdown()?;
         }
-        plugin.shutdown()?;
-    } else {
-        writeln!(out, "{}", plugin.id())?;
-        out.flush()?;
-        heir.hang()?;
+        "stdin" => {
+            let names: Vec<_> = heir.environment()?.into_iter().map(|(name, _)| name).collect();
+            let temporary = std::fs::read_dir(std::env::temp_dir())?.count();
+            write!(out, "{}{} {temporary}", heir.line()?, names.join(" "))?;
+            plugin.shutdown()?;
+        }
+        "flush" => {
+            heir.flush(arguments.get(1).map(Path::new).ok_or("which file?")?)?;
+            plugin.shutdown()?;
+        }
+        _ => {
+            let hanging = heir.clone();
+            let caller = thread::Builder::new().spawn(move || hanging.hang())?;
+            heir.environment()?;
+            writeln!(out, "{}", plugin.id())?;
+            out.flush()?;
+            if mode == "drain" {
+                plugin.shutdown()?;
+            }
+            // Nothing ends it but the test.
+            let _ = caller.join();
+        }
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
     if plugin_core::is_plugin_process() {
-        return plugin_core::serve(Child);
+        return plugin_core::serve(Child::default());
     }
     match host() {
         Ok(()) => ExitCode::SUCCESS,

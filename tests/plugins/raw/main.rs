@@ -21,8 +21,16 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [behaviour, pid_file, rest @ ..] = arguments.as_slice() else { return ExitCode::FAILURE };
     let file = rest.first().map_or("", String::as_str);
-    let prepared = std::fs::write(pid_file, std::process::id().to_string()).and_then(|()| Host::take());
-    let Ok(host) = prepared else { return ExitCode::FAILURE };
+    if std::fs::write(pid_file, std::process::id().to_string()).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let host = match behaviour.as_str() {
+        "does not connect" => linger(),
+        "ends without connecting" => exit(4),
+        "strangers come first" => Host::connect_after_strangers(),
+        _ => Host::take(),
+    };
+    let Ok(host) = host else { return ExitCode::FAILURE };
     let _ = writeln!(std::io::stderr(), "raw: {behaviour}");
     match behaviour.strip_prefix("hello:") {
         Some(behaviour) => before_hello(&host, behaviour),
@@ -138,6 +146,8 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
     }
     match behaviour {
         "stops reading" => {}
+        "strangers come first" => host.serve(|_, _| {}),
+        "ignores shutdown" => while host.next().is_ok() {},
         "closes at once" => host.close(),
         "is stopped" => stop(),
         "pings and does not read" => while host.send(&frame(PING, 1, b"")) {},
