@@ -35,9 +35,9 @@ struct State {
 struct Line {
     /// The end of a frame whose caller did not wait for it to be taken. It goes before the next frame.
     rest: Vec<u8>,
-    /// When the frame that the peer has begun to take must be over: a peer that takes a byte now and then
-    /// must not hold up everybody's frames without end.
-    end_by: Option<Instant>,
+    /// How much time is left for the frame that the peer has begun to take: a peer that takes a byte now
+    /// and then must not hold up everybody's frames without end. It does not pass while nobody writes.
+    time_left: Option<Duration>,
     /// Since when the peer has taken nothing, if it was asked to. Kept from frame to frame, so that
     /// writers with short deadlines do not hide that it has stopped.
     waiting_since: Option<Instant>,
@@ -152,22 +152,25 @@ impl FrameWriter {
     /// Writes the bytes up to the end of a frame.
     fn push(&self, bytes: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), Stop> {
         let mut count = 0;
+        let mut end_by = line.time_left.take().and_then(|left| Instant::now().checked_add(left));
         while count < bytes.len() {
             let since = *line.waiting_since.get_or_insert_with(Instant::now);
             let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
-            let last = [stall, line.end_by].into_iter().flatten().min();
+            let last = [stall, end_by].into_iter().flatten().min();
             match self.transport.write(&bytes[count..], last.into_iter().chain(deadline).min()) {
                 Ok(more) => {
                     count += more;
                     line.waiting_since = None;
-                    line.end_by = line.end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
+                    end_by = end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
                 }
                 Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(Stop::Io(error)),
                 Err(_) if last.is_some_and(|at| at <= Instant::now()) => return Err(Stop::Stalled),
-                Err(_) => return Err(Stop::Deadline(count)),
+                Err(_) => {
+                    line.time_left = end_by.map(|at| at.saturating_duration_since(Instant::now()));
+                    return Err(Stop::Deadline(count));
+                }
             }
         }
-        line.end_by = None;
         Ok(())
     }
 }

@@ -131,6 +131,7 @@ fn a_plugin_that_stops_reading_within_a_frame_is_given_up() {
         }
         other => panic!("{other:?}"),
     }
+    host.told.end();
 }
 
 #[test]
@@ -148,6 +149,7 @@ fn a_plugin_that_pings_and_does_not_read_is_given_up() {
         }
         other => panic!("{other:?}"),
     }
+    host.told.end();
 }
 
 #[test]

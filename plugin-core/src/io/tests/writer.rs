@@ -1,6 +1,8 @@
 //! Frames from several threads, and peers that take nothing.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -168,4 +170,40 @@ fn a_closed_connection_is_told_to_every_writer() {
             assert!(matches!(result, Err(WriteError::Io(_))), "{result:?}");
         }
     });
+}
+
+/// A peer that reads all the time, but not ahead: it takes a byte, then the next one a moment later.
+#[derive(Default)]
+struct Steady {
+    is_full: AtomicBool,
+}
+
+impl Transport for Steady {
+    fn read(&self, _: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&self, _: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
+        let is_full = self.is_full.fetch_xor(true, Ordering::Relaxed);
+        if is_full && deadline.is_some_and(|at| at <= Instant::now()) {
+            // It has room again by the time of the next attempt.
+            self.is_full.store(false, Ordering::Relaxed);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(1)
+    }
+
+    fn shut_down(&self) {}
+}
+
+#[test]
+fn the_time_in_which_nobody_writes_is_not_held_against_the_peer() {
+    let writer = FrameWriter::new(Arc::new(Steady::default()), Some(STALL));
+    let result = writer.write(&frame(1, b"cut off"), Some(Instant::now()));
+    assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
+    let later = Instant::now() + 2 * STALL;
+    while Instant::now() < later {
+        thread::yield_now();
+    }
+    writer.write(&frame(2, &[]), None).unwrap();
 }
