@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::handshake::Greeted;
 use super::reader::{FrameReader, ReadEnd};
-use super::slot::Slot;
+use super::seat::{Duty, Seat};
+use super::slot::{Slot, Wake};
 use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
@@ -68,6 +69,9 @@ pub struct Connection {
     room: Condvar,
     /// Notified when the connection is closed.
     gone: Condvar,
+    seat: Seat,
+    /// Until the connection has ended.
+    events: Mutex<Option<Arc<dyn Events>>>,
     budget: Budget,
     max_request: u32,
     stall_timeout: Duration,
@@ -116,6 +120,8 @@ impl Connection {
             }),
             room: Condvar::new(),
             gone: Condvar::new(),
+            seat: Seat::new(reader),
+            events: Mutex::new(Some(Arc::from(events))),
             budget: budget_for(ours.message),
             max_request: hello.limits.message,
             stall_timeout,
@@ -124,7 +130,7 @@ impl Connection {
         // The name tells a person who looks at the threads of the host which plugin this one is for. It
         // comes from the peer, and a thread cannot be started under a name with a zero byte.
         let name = format!("plugin {}", hello.name.replace('\0', ""));
-        thread::Builder::new().name(name).spawn(move || this.read(reader, &*events))?;
+        thread::Builder::new().name(name).spawn(move || this.attend())?;
         Ok(connection)
     }
 
@@ -156,7 +162,7 @@ impl Connection {
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
         drop(frame);
-        match slot.wait(deadline) {
+        match self.await_reply(&slot, deadline) {
             Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
             None => self.give_up(call, &slot),
         }
@@ -201,6 +207,7 @@ impl Connection {
         self.room.notify_all();
         self.gone.notify_all();
         self.transport.shut_down();
+        self.seat.summon();
     }
 
     /// How many calls wait for their reply.
@@ -245,6 +252,7 @@ impl Connection {
             WriteError::Io(error) => error,
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.
+        self.seat.summon();
         let now = Instant::now();
         let patience =
             deadline.map_or(CAUSE_TIMEOUT, |at| at.saturating_duration_since(now).max(CAUSE_GRACE));
@@ -298,26 +306,82 @@ impl Connection {
     fn condemn(&self, end: StreamEnd) {
         lock(&self.calls).condemned.get_or_insert(end);
         self.transport.shut_down();
+        self.seat.summon();
     }
 
-    fn read(&self, mut reader: FrameReader, events: &dyn Events) {
+    /// Waits for a reply, and reads it if nobody else does.
+    fn await_reply(&self, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
+        loop {
+            if let Some(mut reader) = self.seat.sit() {
+                let read = self.read_for(&mut reader, Some(slot), deadline);
+                self.leave(reader, read.as_ref().err());
+                match read {
+                    Ok(()) => return slot.take(),
+                    Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => return None,
+                    // The background thread ends all calls.
+                    Err(_) => {}
+                }
+            }
+            match slot.sleep(deadline) {
+                Wake::Filled(settled) => return Some(settled),
+                Wake::Nudged => {}
+                Wake::Deadline => return None,
+            }
+        }
+    }
+
+    /// Reads and hands out frames until this slot is filled or, without one, until some other is.
+    fn read_for(
+        &self,
+        reader: &mut FrameReader,
+        slot: Option<&Slot<Settled>>,
+        deadline: Option<Instant>,
+    ) -> Result<(), ReadEnd> {
+        let mut is_done = slot.is_some_and(Slot::is_filled);
+        while !is_done {
+            let settled = self.handle(reader.next_frame(deadline)?)?;
+            is_done = slot.map_or(settled, Slot::is_filled);
+        }
+        // What is here already costs no system call: it is handed out before the seat is left.
+        while let Some(frame) = reader.next_buffered() {
+            self.handle(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the seat, to somebody who waits.
+    fn leave(&self, reader: FrameReader, end: Option<&ReadEnd>) {
+        match end {
+            None => self.seat.leave(reader),
+            Some(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.seat.leave(reader),
+            Some(end) => return self.seat.end(StreamEnd::from(end)),
+        }
+        let next = lock(&self.calls).outgoing.any_waiter().cloned();
+        if let Some(slot) = next {
+            slot.nudge();
+        }
+    }
+
+    /// Sits in the seat while nobody calls, and tells the owner of the end.
+    fn attend(&self) {
         let end = loop {
-            let handled = reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, events)?));
-            match handled {
-                Ok(()) => {}
-                Err(ReadEnd::Closed) => break StreamEnd::Closed,
-                Err(ReadEnd::ClosedWithinFrame) => break StreamEnd::ClosedWithinFrame,
-                Err(ReadEnd::Violation(violation)) => break StreamEnd::Violation(violation),
-                Err(ReadEnd::Io(error)) => break StreamEnd::Io(error),
+            match self.seat.attend() {
+                Duty::Read(mut reader) => {
+                    let read = self.read_for(&mut reader, None, None);
+                    self.leave(reader, read.as_ref().err());
+                }
+                Duty::End(end) => break end,
             }
         };
         let end = lock(&self.calls).condemned.take().unwrap_or(end);
+        let events = lock(&self.events).take();
         // While the plugin is being ended, its closing the connection is what was wanted.
-        let cause = self.refusal().unwrap_or_else(|| events.ended(end));
-        self.close(cause);
+        let cause = self.refusal().or_else(|| Some(events?.ended(end)));
+        self.close(cause.expect("the events are there until this one end"));
     }
 
-    fn handle(&self, frame: Frame, events: &dyn Events) -> Result<(), Violation> {
+    /// Handles a frame; whether it is the answer to a call.
+    fn handle(&self, frame: Frame) -> Result<bool, Violation> {
         check_kind(Role::Host, frame.header.kind)?;
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
@@ -328,11 +392,15 @@ impl Connection {
                 if let Some(slot) = waiter {
                     slot.fill(Ok(frame));
                 }
+                return Ok(true);
             }
             Kind::Log => {
                 let record = codec::decode(&frame.payload, CONTROL_BUDGET)
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
-                events.record(record);
+                let events = lock(&self.events).clone();
+                if let Some(events) = events {
+                    events.record(record);
+                }
             }
             Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), None),
             // The end of the stream follows, and says the same.
@@ -341,7 +409,18 @@ impl Connection {
                 return Err(Violation::UnexpectedKind { kind: frame.header.kind });
             }
         }
-        Ok(())
+        Ok(false)
+    }
+}
+
+impl From<&ReadEnd> for StreamEnd {
+    fn from(end: &ReadEnd) -> Self {
+        match end {
+            ReadEnd::Closed => Self::Closed,
+            ReadEnd::ClosedWithinFrame => Self::ClosedWithinFrame,
+            ReadEnd::Violation(violation) => Self::Violation(violation.clone()),
+            ReadEnd::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod connection;
 pub(crate) mod handshake;
 pub(crate) mod reader;
+mod seat;
 pub(crate) mod server;
 mod slot;
 pub(crate) mod transport;

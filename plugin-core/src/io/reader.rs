@@ -23,6 +23,11 @@ impl FrameReader {
         Self { transport, decoder: FrameDecoder::new(limit), error: None }
     }
 
+    /// The next frame, if it is here whole.
+    pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
+        self.decoder.next_frame()
+    }
+
     /// Waits for the next frame.
     pub(crate) fn next_frame(&mut self, deadline: Option<Instant>) -> Result<Frame, ReadEnd> {
         loop {

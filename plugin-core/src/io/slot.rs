@@ -1,4 +1,4 @@
-//! Where a caller sleeps until its reply is there.
+//! Where a caller sleeps until its reply is there, or until it is its turn to read.
 
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
@@ -8,29 +8,79 @@ use super::{lock, wait};
 /// Holds one value that one thread waits for and another one puts in.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
-    value: Mutex<Option<T>>,
-    filled: Condvar,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    value: Option<T>,
+    nudged: bool,
+}
+
+/// Why a caller woke up.
+#[derive(Debug)]
+pub(crate) enum Wake<T> {
+    /// The value is there.
+    Filled(T),
+    /// Nobody reads: the caller may do it.
+    Nudged,
+    /// The deadline has come.
+    Deadline,
 }
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        Self { value: Mutex::new(None), filled: Condvar::new() }
+        Self { state: Mutex::new(State { value: None, nudged: false }), changed: Condvar::new() }
     }
 
     /// Puts the value in and wakes who waits for it.
     pub(crate) fn fill(&self, value: T) {
-        *lock(&self.value) = Some(value);
-        self.filled.notify_one();
+        lock(&self.state).value = Some(value);
+        self.changed.notify_one();
     }
 
-    /// Waits for the value; `None` when `deadline` comes first.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
-        let mut value = lock(&self.value);
+    /// Wakes who waits for the value, since nobody reads it.
+    pub(crate) fn nudge(&self) {
+        lock(&self.state).nudged = true;
+        self.changed.notify_one();
+    }
+
+    /// Whether the value is there.
+    pub(crate) fn is_filled(&self) -> bool {
+        lock(&self.state).value.is_some()
+    }
+
+    /// Takes the value if it is there.
+    pub(crate) fn take(&self) -> Option<T> {
+        lock(&self.state).value.take()
+    }
+
+    /// Waits until something happens.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Wake<T> {
+        let mut state = lock(&self.state);
         loop {
-            if let Some(value) = value.take() {
-                return Some(value);
+            if let Some(value) = state.value.take() {
+                return Wake::Filled(value);
             }
-            value = wait(&self.filled, value, deadline)?;
+            if std::mem::take(&mut state.nudged) {
+                return Wake::Nudged;
+            }
+            match wait(&self.changed, state, deadline) {
+                Some(guard) => state = guard,
+                None => return Wake::Deadline,
+            }
+        }
+    }
+
+    /// Waits for the value alone; `None` when `deadline` comes first.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
+        loop {
+            match self.sleep(deadline) {
+                Wake::Filled(value) => return Some(value),
+                Wake::Nudged => {}
+                Wake::Deadline => return None,
+            }
         }
     }
 }

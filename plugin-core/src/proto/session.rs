@@ -109,6 +109,11 @@ impl<T> Outgoing<T> {
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
+    /// Somebody who waits for a reply.
+    pub(crate) fn any_waiter(&self) -> Option<&T> {
+        self.pending.values().next().map(|(_, waiter)| waiter)
+    }
+
     /// How many calls wait for their reply.
     pub(crate) fn in_flight(&self) -> usize {
         self.pending.len()
