@@ -5,6 +5,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod handshake;
+mod lead;
 pub(crate) mod reader;
 mod seat;
 pub(crate) mod server;

@@ -23,6 +23,11 @@ impl FrameReader {
         Self { transport, decoder: FrameDecoder::new(limit), error: None }
     }
 
+    /// Whether a frame is here whole.
+    pub(crate) fn has_buffered(&self) -> bool {
+        self.decoder.has_frame()
+    }
+
     /// The next frame, if it is here whole.
     pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
         self.decoder.next_frame()

@@ -55,7 +55,8 @@ pub(crate) enum Duty {
 
 impl Seat {
     pub(crate) fn new(reader: FrameReader) -> Self {
-        let state = State { reader: Some(reader), turns: 0, doze: Duration::ZERO, is_urgent: true, end: None };
+        let state =
+            State { reader: Some(reader), turns: 0, doze: Duration::ZERO, is_urgent: true, end: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 

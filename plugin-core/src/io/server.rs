@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
 use super::writer::FrameWriter;
@@ -52,12 +53,17 @@ pub(crate) enum ServeEnd {
     Failed(String),
 }
 
-/// What to do after a frame.
-enum Next {
-    Read,
-    ShutDown(Duration),
-    Refused(String),
+/// Why there is no next call.
+pub(crate) enum Stop {
+    /// The host asks for the end, and gives the running calls this long.
+    ShutDown(Duration, Box<FrameReader>),
+    /// The connection is of no use any more.
+    End(ServeEnd),
 }
+
+/// How long a call may take for the next one to run on the same thread, when that is here already. Five
+/// times what it costs to hand a call to another thread.
+const SHORT_CALL: Duration = Duration::from_micros(100);
 
 impl Server {
     pub(crate) fn new(
@@ -76,39 +82,99 @@ impl Server {
         })
     }
 
-    /// Serves until the host ends it or is gone.
+    /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
     pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
         let this = Arc::clone(self);
         let workers = Workers::new(move |call: Frame| this.answer(&call));
-        let end = match self.read(reader, &workers) {
-            Ok((drain, reader)) => self.shut_down(drain, reader, &workers),
-            Err(end) => end,
+        let lead = Arc::new(Lead::default());
+        let end = match self.serve(reader, &workers, &lead) {
+            Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader, &workers),
+            Stop::End(end) => end,
         };
+        lead.close();
         workers.close();
         end
     }
 
-    /// Reads until the host asks for the end, and gives how long the running calls may take then.
-    fn read(
-        &self,
-        mut reader: FrameReader,
-        workers: &Arc<Workers<Frame>>,
-    ) -> Result<(Duration, FrameReader), ServeEnd> {
+    fn serve(self: &Arc<Self>, reader: FrameReader, workers: &Arc<Workers<Frame>>, lead: &Arc<Lead>) -> Stop {
+        let mut has_runner = false;
+        let mut mine = Some(reader);
         loop {
-            match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame, workers)?)) {
-                Ok(Next::Read) => {}
-                Ok(Next::ShutDown(drain)) => return Ok((drain, reader)),
-                Ok(Next::Refused(reason)) => return Err(ServeEnd::Refused(reason)),
-                Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => return Err(ServeEnd::HostGone),
-                Err(ReadEnd::Violation(violation)) => {
-                    return Err(ServeEnd::Failed(format!(
-                        "the host broke the protocol: it sent {violation}"
-                    )));
+            let mut reader = match mine.take().map_or_else(|| lead.watch(), Returned::Reader) {
+                Returned::Reader(reader) => reader,
+                Returned::Stop(stop) => return stop,
+            };
+            loop {
+                let (next, call, is_alone) = match self.read_call(reader) {
+                    Ok(read) => read,
+                    Err(stop) => return stop,
+                };
+                reader = next;
+                if is_alone && !reader.has_buffered() && (has_runner || self.start_runner(lead)) {
+                    has_runner = true;
+                    lead.offer(reader, call);
+                    break;
                 }
-                Err(ReadEnd::Io(error)) => {
-                    return Err(ServeEnd::Failed(format!("cannot read from the host: {error}")));
-                }
+                self.submit(workers, call);
             }
+        }
+    }
+
+    /// Starts the thread that reads calls and runs them; whether the system has one to spare.
+    fn start_runner(self: &Arc<Self>, lead: &Arc<Lead>) -> bool {
+        let (this, lead) = (Arc::clone(self), Arc::clone(lead));
+        let run = move || {
+            let mut watched = Watched { lead: &lead, is_well: false };
+            this.run_calls(&lead);
+            watched.is_well = true;
+        };
+        thread::Builder::new().name("plugin call".into()).spawn(run).is_ok()
+    }
+
+    /// Runs calls where they are read, while they are short or come one by one.
+    fn run_calls(&self, lead: &Lead) {
+        while let Some((mut reader, mut call)) = lead.accept() {
+            loop {
+                let begun = Instant::now();
+                lead.park(reader);
+                self.answer(&call);
+                // Otherwise the monitor reads now.
+                let Some(parked) = lead.reclaim() else { break };
+                if parked.has_buffered() && begun.elapsed() > SHORT_CALL {
+                    lead.give_back(Returned::Reader(parked));
+                    break;
+                }
+                (reader, call) = match self.read_call(parked) {
+                    Ok((reader, call, _)) => (reader, call),
+                    Err(stop) => return lead.give_back(Returned::Stop(stop)),
+                };
+            }
+        }
+    }
+
+    /// Reads up to the next call, and says whether no other one runs.
+    fn read_call(&self, mut reader: FrameReader) -> Result<(FrameReader, Frame, bool), Stop> {
+        loop {
+            let end = match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame)?)) {
+                Ok(Next::Read) => continue,
+                Ok(Next::Call(call, is_alone)) => return Ok((reader, call, is_alone)),
+                Ok(Next::ShutDown(drain)) => return Err(Stop::ShutDown(drain, Box::new(reader))),
+                Ok(Next::Refused(reason)) => ServeEnd::Refused(reason),
+                Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => ServeEnd::HostGone,
+                Err(ReadEnd::Violation(violation)) => {
+                    ServeEnd::Failed(format!("the host broke the protocol: it sent {violation}"))
+                }
+                Err(ReadEnd::Io(error)) => ServeEnd::Failed(format!("cannot read from the host: {error}")),
+            };
+            return Err(Stop::End(end));
+        }
+    }
+
+    /// Has a worker thread run a call.
+    fn submit(&self, workers: &Arc<Workers<Frame>>, call: Frame) {
+        if let Err((call, error)) = workers.submit(call) {
+            let reason = error.to_string();
+            self.reply(call.header, Err(FailureMessage::NoThread { reason }));
         }
     }
 
@@ -122,7 +188,11 @@ impl Server {
         let (this, its_workers) = (Arc::clone(self), Arc::clone(workers));
         let watch = move || {
             // It reads on, so that pings are answered and the end of the host is seen.
-            let _ = this.read(reader, &its_workers);
+            let mut reader = reader;
+            while let Ok((next, call, _)) = this.read_call(reader) {
+                this.submit(&its_workers, call);
+                reader = next;
+            }
             lock(&this.state).host_gone = true;
             this.changed.notify_all();
         };
@@ -152,7 +222,7 @@ impl Server {
         ServeEnd::ShutDown
     }
 
-    fn handle(&self, frame: Frame, workers: &Arc<Workers<Frame>>) -> Result<Next, Violation> {
+    fn handle(&self, frame: Frame) -> Result<Next, Violation> {
         let header = frame.header;
         check_kind(Role::Plugin, header.kind)?;
         let bad = |error: codec::DecodeError| Violation::BadPayload {
@@ -161,11 +231,10 @@ impl Server {
         };
         match header.kind {
             Kind::Call => {
-                lock(&self.state).running.begin(header.call)?;
-                if let Err((call, error)) = workers.submit(frame) {
-                    let reason = error.to_string();
-                    self.reply(call.header, Err(FailureMessage::NoThread { reason }));
-                }
+                let mut state = lock(&self.state);
+                let is_alone = state.running.is_empty();
+                state.running.begin(header.call)?;
+                return Ok(Next::Call(frame, is_alone));
             }
             // If it cannot be sent, the next read meets the end of the stream.
             Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, header.call))),
@@ -227,6 +296,29 @@ impl Server {
         state.running.end_reply();
         if state.running.is_empty() {
             self.changed.notify_all();
+        }
+    }
+}
+
+/// What to do after a frame.
+enum Next {
+    Read,
+    Call(Frame, bool),
+    ShutDown(Duration),
+    Refused(String),
+}
+
+/// Tells the monitor when the runner ends in a way that it never should.
+struct Watched<'a> {
+    lead: &'a Lead,
+    is_well: bool,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if !self.is_well {
+            let reason = "the thread that runs calls panicked; report that to the authors of plugin-core";
+            self.lead.give_back(Returned::Stop(Stop::End(ServeEnd::Failed(reason.to_owned()))));
         }
     }
 }

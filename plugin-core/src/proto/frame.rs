@@ -233,6 +233,11 @@ impl FrameDecoder {
         Ok(())
     }
 
+    /// Whether there is a whole frame.
+    pub(crate) fn has_frame(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// The next whole frame.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         self.frames.pop_front()
