@@ -339,12 +339,12 @@ impl Connection {
     ) -> Result<(), ReadEnd> {
         let mut is_done = slot.is_some_and(Slot::is_filled);
         while !is_done {
-            let settled = self.handle(reader.next_frame(deadline)?)?;
+            let settled = self.handle(reader.next_frame(deadline)?, deadline)?;
             is_done = slot.map_or(settled, Slot::is_filled);
         }
         // What is here already costs no system call: it is handed out before the seat is left.
         while let Some(frame) = reader.next_buffered() {
-            self.handle(frame)?;
+            self.handle(frame, deadline)?;
         }
         Ok(())
     }
@@ -380,8 +380,8 @@ impl Connection {
         self.close(cause.expect("the events are there until this one end"));
     }
 
-    /// Handles a frame; whether it is the answer to a call.
-    fn handle(&self, frame: Frame) -> Result<bool, Violation> {
+    /// Handles a frame, for a caller that has until `deadline`; whether it is the answer to a call.
+    fn handle(&self, frame: Frame, deadline: Option<Instant>) -> Result<bool, Violation> {
         check_kind(Role::Host, frame.header.kind)?;
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
@@ -402,7 +402,7 @@ impl Connection {
                     events.record(record);
                 }
             }
-            Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), None),
+            Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), deadline),
             // The end of the stream follows, and says the same.
             Kind::Goodbye => {}
             Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {

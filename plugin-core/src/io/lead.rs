@@ -139,6 +139,11 @@ impl Lead {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_asleep(&self) -> bool {
+        lock(&self.state).is_asleep
+    }
+
     /// Ends the runner as soon as it waits for an offer.
     pub(crate) fn close(&self) {
         lock(&self.state).is_closed = true;

@@ -5,6 +5,7 @@ mod faults;
 mod handshake;
 mod hostile;
 mod reader;
+mod seat;
 mod support;
 mod workers;
 mod writer;
