@@ -1,7 +1,7 @@
 //! The limit: the same bytes over a bare Unix socket to another process, and nothing else.
 //!
 //! A message is its length in four bytes and then its bytes, written at once and read with as few reads as
-//! the kernel allows, into memory that is used again.
+//! the kernel allows, into memory that is used again unless the measure says otherwise.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -38,6 +38,12 @@ impl Socket {
         Ok(Self { stream, request, reply: Vec::new() })
     }
 
+    /// As [`exchange`](Self::exchange), with the echo in new memory, which a caller could keep.
+    pub(crate) fn exchange_new(&mut self) -> Result<()> {
+        self.reply = Vec::new();
+        self.exchange()
+    }
+
     /// Sends the message and waits for its echo.
     pub(crate) fn exchange(&mut self) -> Result<()> {
         self.stream.write_all(&self.request)?;
@@ -58,7 +64,10 @@ fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<Option<u
         // One read takes a short message with its head.
         let room = whole.max(4096);
         if buffer.len() < room {
-            buffer.resize(room, 0);
+            // Unlike `resize` this writes no zeros into pages that are new anyhow.
+            let mut larger = vec![0; room];
+            larger[..got].copy_from_slice(&buffer[..got]);
+            *buffer = larger;
         }
         match stream.read(&mut buffer[got..]) {
             Ok(0) if got == 0 => return Ok(None),

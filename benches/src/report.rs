@@ -8,6 +8,10 @@ use crate::Result;
 use crate::rounds::{Record, Series};
 use crate::stats::Spread;
 
+/// Cores that others may have before the table says that it is worth little. With two cores a tenth of one is
+/// where ratios begin to leave the range that they have on an idle machine.
+const TOLERATED: f64 = 0.1;
+
 /// The table, as Markdown, with the circumstances of the run.
 pub(crate) fn table(record: &Record) -> String {
     let mut rows = vec![["", "plugin", "bare socket", "plugin ÷ socket"].map(str::to_owned)];
@@ -49,6 +53,9 @@ pub(crate) fn table(record: &Record) -> String {
         cell(&foreign, 2),
         cell(&steal, 2)
     );
+    if [&foreign, &steal].iter().any(|had| Spread::of(had).is_some_and(|had| had.median > TOLERATED)) {
+        text.push_str("That is too much: run it again when the machine has nothing else to do.\n");
+    }
     text
 }
 

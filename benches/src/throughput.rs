@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::plugin;
-use crate::raw::Peer;
+use crate::raw::{Peer, Socket};
 use crate::rounds::{Figure, Measure};
 
 const PAYLOAD: [u8; 16] = *b"sixteen bytes...";
@@ -72,7 +72,7 @@ impl Measure for Throughput {
 
     fn socket(&self) -> Result<Option<Vec<f64>>> {
         let (_peer, sockets) = Peer::connections(self.threads, &PAYLOAD)?;
-        let caller = |mut socket: crate::raw::Socket| move || socket.exchange();
+        let caller = |mut socket: Socket| move || socket.exchange();
         let rate = self.rate(sockets.into_iter().map(caller).collect())?;
         Ok(Some(vec![rate]))
     }
