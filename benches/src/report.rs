@@ -1,0 +1,98 @@
+//! What a person and what a program gets to read.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::rounds::{Record, Series};
+use crate::stats::Spread;
+
+/// Cores that others may have before the table says that it is worth little. On two cores runs with 0.04 agree
+/// with undisturbed ones, and a run with 0.9 showed half as much again for the first ratio.
+const TOLERATED: f64 = 0.1;
+
+/// The table, as Markdown, with the circumstances of the run.
+pub(crate) fn table(record: &Record) -> String {
+    let mut rows = vec![["", "plugin", "bare socket", "plugin ÷ socket"].map(str::to_owned)];
+    rows.extend(record.series.iter().map(row));
+    let widths: Vec<_> = (0..4)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for (index, [name, cells @ ..]) in rows.iter().enumerate() {
+        let _ = write!(text, "| {name:<width$} |", width = widths[0]);
+        for (cell, width) in cells.iter().zip(&widths[1..]) {
+            let _ = write!(text, " {cell:>width$} |");
+        }
+        text.push('\n');
+        if index == 0 {
+            let _ = write!(text, "|{}|", "-".repeat(widths[0] + 2));
+            for width in &widths[1..] {
+                let _ = write!(text, "{}:|", "-".repeat(width + 1));
+            }
+            text.push('\n');
+        }
+    }
+    let machine = &record.machine;
+    let _ = writeln!(
+        text,
+        "\n{} round(s) in {:.0} s on {} × {}, Linux {}: median (lowest to highest) of the rounds{}.",
+        record.rounds,
+        record.seconds,
+        machine.cores,
+        machine.processor,
+        machine.kernel,
+        if record.quick { "; a quick run, too short to conclude from" } else { "" },
+    );
+    let foreign: Vec<_> = record.disturbance.iter().map(|round| round.foreign).collect();
+    let steal: Vec<_> = record.disturbance.iter().map(|round| round.steal).collect();
+    let _ = writeln!(
+        text,
+        "Cores that others had meanwhile: {} on this machine, {} stolen from it.",
+        cell(&foreign, 2),
+        cell(&steal, 2)
+    );
+    if [&foreign, &steal].iter().any(|had| Spread::of(had).is_some_and(|had| had.median > TOLERATED)) {
+        text.push_str("That is too much: run it again when the machine has nothing else to do.\n");
+    }
+    text
+}
+
+fn row(series: &Series) -> [String; 4] {
+    let figure = series.figure;
+    let name = if figure.unit.is_empty() {
+        figure.name.to_owned()
+    } else {
+        format!("{}, {}", figure.name, figure.unit)
+    };
+    let digits = |values: &[f64]| {
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        usize::from(largest < 1_000.0 && values.iter().any(|value| value.fract() != 0.0))
+    };
+    [
+        name,
+        cell(&series.plugin, digits(&series.plugin)),
+        cell(&series.socket, digits(&series.socket)),
+        cell(&series.ratios(), 2),
+    ]
+}
+
+fn cell(values: &[f64], digits: usize) -> String {
+    Spread::of(values).map_or_else(
+        || "–".to_owned(),
+        |Spread { median, min, max }| format!("{median:.digits$} ({min:.digits$} to {max:.digits$})"),
+    )
+}
+
+/// Writes every value of every round to `target/benches/latest.json`, and gives the path.
+pub(crate) fn write(record: &Record) -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    // Two folders up from target/release/benches, wherever `target` is.
+    let target = program.ancestors().nth(2).ok_or("this program is in no target folder of cargo")?;
+    let folder = target.join("benches");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join("latest.json");
+    fs::write(&path, serde_json::to_string_pretty(record)? + "\n")?;
+    Ok(path)
+}
