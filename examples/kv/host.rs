@@ -23,8 +23,7 @@ use plugin_host::Launcher;
 const USAGE: &str = "usage: kv put KEY VALUE | kv get KEY";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+    match Command::from_arguments().and_then(|command| run(&command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kv: {error}");
@@ -33,21 +32,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+/// What the user wants.
+enum Command {
+    Put { key: String, value: Vec<u8> },
+    Get { key: String },
+}
+
+impl Command {
+    fn from_arguments() -> Result<Self, Box<dyn Error>> {
+        let arguments: Result<Vec<String>, _> = env::args_os().skip(1).map(OsString::into_string).collect();
+        let arguments = arguments.map_err(|argument| format!("{argument:?} is not Unicode\n{USAGE}"))?;
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["put", key, value] => Ok(Self::Put { key: key.to_owned(), value: value.into() }),
+            ["get", key] => Ok(Self::Get { key: key.to_owned() }),
+            _ => Err(USAGE.into()),
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Box<dyn Error>> {
     let plugin = Launcher::new(beside("KV_PLUGIN", "kv-plugin")?)
         .arg(beside("KV_FILE", "kv.data")?)
         .handshake(Handshake::new("kv", 1))
         .spawn()?;
     let kv = plugin.client::<KvClient>()?;
-    match arguments {
-        ["put", key, value] => kv.put(key, value.as_bytes())?,
-        ["get", key] => {
+    match command {
+        Command::Put { key, value } => kv.put(key, value)?,
+        Command::Get { key } => {
             let value = kv.get(key)?;
             let mut stdout = std::io::stdout();
             stdout.write_all(&value)?;
             writeln!(stdout)?;
         }
-        _ => return Err(USAGE.into()),
     }
     plugin.shutdown()?;
     Ok(())

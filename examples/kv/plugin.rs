@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
-use std::{env, fs, io};
+use std::{env, io};
 
 use examples::kv::{Kv, KvError, KvServer};
 use plugin_core::{Handshake, Plugin};
@@ -14,8 +14,6 @@ use plugin_core::{Handshake, Plugin};
 #[plugin(interfaces(Kv), name = "kv-file", handshake = Handshake::new("kv", 1))]
 struct FileStore {
     path: PathBuf,
-    /// Held while the file is read or written: calls run at the same time.
-    file: Mutex<()>,
 }
 
 impl Kv for FileStore {
@@ -37,9 +35,15 @@ impl FileStore {
         &self,
         f: impl FnOnce(&mut BTreeMap<String, Vec<u8>>) -> io::Result<R>,
     ) -> Result<R, KvError> {
-        let _held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = read(&self.path).and_then(|mut values| f(&mut values));
-        result.map_err(|error| KvError::Storage { reason: format!("{}: {error}", self.path.display()) })
+        let locked = || {
+            // Calls run at the same time, and so do the plugins that several hosts start for one file.
+            let lock = File::create(self.path.with_extension("lock"))?;
+            lock.lock()?;
+            f(&mut read(&self.path)?)
+        };
+        locked().map_err(|error: io::Error| KvError::Storage {
+            reason: format!("{}: {error}", self.path.display()),
+        })
     }
 }
 
@@ -57,7 +61,8 @@ fn read(path: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
     text.lines().map(|line| entry(line).ok_or_else(broken)).collect()
 }
 
-/// Writes a new file and puts it in the place of the old one, so that there is always a whole one.
+/// Writes a new file and puts it in the place of the old one, so that there is always a whole one. Nobody
+/// else does so now: the lock is held.
 fn write(path: &Path, values: &BTreeMap<String, Vec<u8>>) -> io::Result<()> {
     let lines = values.iter().map(|(key, value)| format!("{} {}\n", to_hex(key.as_bytes()), to_hex(value)));
     let new = path.with_extension("new");
@@ -80,5 +85,5 @@ fn from_hex(hex: &str) -> Option<Vec<u8>> {
 
 fn main() -> ExitCode {
     let path = env::args_os().nth(1).unwrap_or_else(|| "kv.data".into());
-    plugin_core::serve(FileStore { path: path.into(), file: Mutex::default() })
+    plugin_core::serve(FileStore { path: path.into() })
 }

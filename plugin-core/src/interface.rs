@@ -15,6 +15,7 @@ pub struct Interface {
 
 impl Interface {
     /// Describes an interface.
+    #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, methods: &'static [Method]) -> Self {
         Self { name, methods }
@@ -37,6 +38,7 @@ pub struct Method {
 
 impl Method {
     /// Describes a method. `canonical` is the text that the fingerprint is computed from.
+    #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, signature: &'static str, canonical: &str) -> Self {
         Self { id: method_id(name), name, signature, fingerprint: fnv1a(canonical) }
@@ -71,6 +73,7 @@ pub trait Client: Sized {
     const INTERFACE: Interface;
 
     /// Makes a client of one instance of the interface in a peer.
+    #[doc(hidden)]
     fn from_remote(remote: Remote) -> Self;
 }
 
@@ -85,5 +88,6 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no such method or its arguments cannot be decoded; the method has not run then.
+    #[doc(hidden)]
     fn dispatch(&self, call: Incoming<'_>) -> Result<Reply, Refusal>;
 }

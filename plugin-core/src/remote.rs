@@ -173,7 +173,7 @@ impl<'r> OutgoingCall<'r> {
             CallError::Decoding(Box::new(Decoding {
                 target: self.target(),
                 argument: None,
-                reason: error.to_string(),
+                reason: harmless_line(&error.to_string(), MAX_REASON).into_owned(),
                 in_reply: true,
             }))
         })

@@ -144,7 +144,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // A level that this version does not know is more detailed than those that it does.
     forward::set_max_level(LevelFilter::try_from(host.log_level).unwrap_or(LevelFilter::Trace));
     forward::attach(Arc::new(HostSink(Arc::clone(&writer))));
-    let server = Server::new(writer, registry.into_services(), limits, host.limits);
+    let server = Server::new(writer, registry.into_services(), limits, host.limits, end_process);
     match server.run(reader) {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
@@ -160,6 +160,13 @@ impl RecordSink for HostSink {
     fn send(&self, record: Record) -> Result<(), Rejected> {
         self.0.write_message(Header::bare(Kind::Log), &record, None).map_err(|_| Rejected)
     }
+}
+
+/// Ends a plugin that cannot answer any more. Some method of it has closed the connection, which the
+/// thread that sleeps in a read of it does not notice.
+fn end_process(error: &std::io::Error) {
+    let _ = writeln!(std::io::stderr(), "the connection to the host is broken, so this plugin ends: {error}");
+    std::process::exit(1);
 }
 
 /// What a plugin says that was started by a person.

@@ -3,7 +3,7 @@
 //! Only what programs need to find their files and speak the user's language: the environment of a host
 //! holds passwords and tokens, and a plugin is somebody else's program.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
 /// Names that a plugin inherits.
@@ -37,13 +37,29 @@ const ALLOWED: &[&str] = &[
 /// The beginnings of further names: `LC_TIME` and its like.
 const ALLOWED_PREFIXES: &[&str] = &["LC_"];
 
-/// Removes from what `command` will inherit whatever is not allowed. What it was told to set stays.
-pub(crate) fn scrub(command: &mut Command) {
+/// Removes from what `command` will inherit whatever is not allowed, and gives the names. What it was told to
+/// set stays.
+pub(crate) fn scrub(command: &mut Command) -> Vec<OsString> {
     let set: Vec<_> =
         command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
+    let told: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+    let mut scrubbed = Vec::new();
     for (name, _) in std::env::vars_os() {
         if !is_allowed(&name) && !set.contains(&name) {
-            command.env_remove(name);
+            command.env_remove(&name);
+            if !told.contains(&name) {
+                scrubbed.push(name);
+            }
+        }
+    }
+    scrubbed
+}
+
+/// Undoes [`scrub`], as far as a command allows: what was removed gets the value that it would inherit.
+pub(crate) fn restore(command: &mut Command, scrubbed: Vec<OsString>) {
+    for name in scrubbed {
+        if let Some(value) = std::env::var_os(&name) {
+            command.env(name, value);
         }
     }
 }

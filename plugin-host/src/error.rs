@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_core::text::harmless_line;
-use plugin_core::{Handshake, ProcessEnd};
+use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
 /// The longest reason of a plugin that is shown, in bytes: some lines of a terminal.
 const MAX_REASON: usize = 2 * 1024;
@@ -144,16 +144,8 @@ impl fmt::Display for LaunchError {
     }
 }
 
-impl std::error::Error for LaunchError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.cause {
-            LaunchCause::Setup(error) | LaunchCause::Spawn(error) | LaunchCause::Io(error) => {
-                Some(error.as_ref())
-            }
-            _ => None,
-        }
-    }
-}
+/// The text says everything, so there is no source that would say it again.
+impl std::error::Error for LaunchError {}
 
 impl fmt::Display for LaunchCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,7 +180,7 @@ impl fmt::Display for LaunchCause {
             Self::Setup(error) => write!(
                 f,
                 "this program cannot prepare the start: {error}; check its limits of open files and threads, and \
-                 its directory for temporary files"
+                 its directory for temporary files, whose path has to be short"
             ),
             Self::Spawn(error) => write!(f, "the system refused: {error}; check the limits of this user"),
             Self::Ended(end) => write!(
@@ -219,7 +211,7 @@ impl fmt::Display for LaunchCause {
             }
             Self::WrongApplication { ours, theirs } if ours.application() == theirs.application() => write!(
                 f,
-                "it was built for {theirs} and this host is {ours}; upgrade {}",
+                "it was built for {theirs} and this host for {ours}; upgrade {}",
                 if theirs.protocol() < ours.protocol() { "the plugin" } else { "this program" }
             ),
             Self::WrongApplication { ours, theirs } => {
@@ -335,6 +327,13 @@ pub enum ShutdownError {
         /// How long the host waited.
         after: Duration,
     },
+    /// It had been given up before.
+    Disconnected {
+        /// The name of the plugin.
+        plugin: String,
+        /// Why it was given up.
+        cause: DisconnectCause,
+    },
     /// Its process ended with a failure.
     Failed {
         /// The name of the plugin.
@@ -359,6 +358,10 @@ impl fmt::Display for ShutdownError {
                 "plugin `{plugin}` did not end within {after:?} and was killed; \
                  a method of it hangs, or needs a longer `shutdown_timeout`"
             ),
+            Self::Disconnected { plugin, cause } => {
+                write!(f, "plugin `{plugin}` had been given up before: it {cause}; {}", cause.advice())?;
+                cause.process_end().map_or(Ok(()), |end| end.fmt_stderr(f))
+            }
             Self::Failed { plugin, end } => {
                 write!(f, "plugin `{plugin}` did not end in order: it {end}; report that to its author")?;
                 end.fmt_stderr(f)

@@ -1,6 +1,6 @@
 //! The settings of a plugin that is to be started.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +48,8 @@ pub struct Launcher {
     pub(crate) program: PathBuf,
     pub(crate) command: Command,
     pub(crate) inherits_environment: bool,
+    /// What was taken out of the environment because it is not allowed.
+    pub(crate) scrubbed: Vec<OsString>,
     pub(crate) stdin: Input,
     pub(crate) stdout: Sink,
     pub(crate) stderr: Sink,
@@ -93,6 +95,7 @@ impl Launcher {
             program: command.get_program().into(),
             command,
             inherits_environment: false,
+            scrubbed: Vec::new(),
             stdin: Input::Null,
             stdout: Sink::Trace,
             stderr: Sink::Trace,
@@ -142,6 +145,7 @@ impl Launcher {
     /// Takes a variable out of the plugin's environment.
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.scrubbed.retain(|scrubbed| scrubbed != name.as_ref());
         self.command.env_remove(name);
         self
     }
@@ -149,6 +153,7 @@ impl Launcher {
     /// Empties the plugin's environment, but for what is set afterwards.
     #[must_use]
     pub fn env_clear(mut self) -> Self {
+        self.scrubbed.clear();
         self.command.env_clear();
         self
     }

@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! Whatever a plugin does, it is an error in the host and nothing more: it may panic, crash, hang,
-//! print anything at any time or send garbage. [`PluginProcess`] says what becomes of the process.
+//! Whatever a plugin does, it is an error in the host and nothing more: it may panic, crash, print
+//! anything at any time or send garbage, and it may hang, if [`Launcher::call_timeout`] is set. [`PluginProcess`] says what becomes of the process.
 //!
 //! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
 //! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.

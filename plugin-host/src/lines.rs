@@ -92,7 +92,9 @@ impl Tail {
         // Those of the panic that are not among the last lines any more.
         let gone = (self.since_panic + 1).saturating_sub(self.lines.len()).min(self.panic.len());
         let gap = (gone > 0).then(|| "[…]".to_owned());
-        self.panic[..gone].iter().cloned().chain(gap).chain(self.lines.iter().cloned()).collect()
+        // The panic of a Rust program begins with an empty line.
+        let lines = self.lines.iter().skip_while(|line| line.is_empty()).cloned();
+        self.panic[..gone].iter().cloned().chain(gap).chain(lines).collect()
     }
 }
 

@@ -186,6 +186,9 @@ impl PluginProcess {
     fn stop(&self) -> Result<(), ShutdownError> {
         let timeout = self.settings.shutdown_timeout;
         let deadline = deadline_in(timeout);
+        let given_up = self.connection.refusal().filter(|cause| {
+            !matches!(cause, DisconnectCause::ShutDown | DisconnectCause::Killed | DisconnectCause::Ended(_))
+        });
         self.connection.refuse_calls(DisconnectCause::ShutDown);
         // What is left of the time is for the plugin to end in order after it has cut off its calls.
         let drain = timeout - (timeout / 4).min(MAX_EXIT_TIME);
@@ -197,6 +200,9 @@ impl PluginProcess {
         self.connection.close(DisconnectCause::ShutDown);
         self.relay.wait_done(RELAY_TIMEOUT);
         let plugin = self.description.name.clone();
+        if let (Some(_), Some(cause)) = (&end, given_up) {
+            return Err(ShutdownError::Disconnected { plugin, cause });
+        }
         match end {
             None => Err(ShutdownError::Unkillable { plugin, id: self.id() }),
             Some(_) if !in_time => Err(ShutdownError::TimedOut { plugin, after: timeout }),

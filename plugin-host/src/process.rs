@@ -1,4 +1,4 @@
-//! The process of a plugin. The only file that starts processes, waits for them and kills them.
+//! The process of a plugin. The only file that decides when processes are started, waited for and killed.
 
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -19,6 +19,9 @@ use crate::output::{Sink, StreamName};
 /// that is slower for longer loses what comes on top, and is told how much.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// How often a loss is reported at most: once a second tells the same as a hundred times.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What an item costs on top of its text, so that empty lines are not free.
 const ITEM_COST: usize = 128;
 
@@ -62,6 +65,8 @@ struct Queue {
     /// How many bytes wait of each [kind](Item::kind).
     bytes: [usize; 3],
     dropped: u64,
+    /// When the last loss was reported.
+    reported: Option<Instant>,
     /// How many sources may still add something.
     sources: usize,
     done: bool,
@@ -161,15 +166,28 @@ impl Relay {
         loop {
             if let Some(item) = queue.items.pop_front() {
                 queue.bytes[item.kind()] -= item.cost();
-                return Some((std::mem::take(&mut queue.dropped), Some(item)));
+                let is_due = queue.reported.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
+                let dropped = if is_due { std::mem::take(&mut queue.dropped) } else { 0 };
+                if dropped > 0 {
+                    queue.reported = Some(Instant::now());
+                }
+                return Some((dropped, Some(item)));
             }
-            if queue.dropped > 0 {
+            let is_over = queue.sources == 0;
+            let wait =
+                queue.reported.map_or(Duration::ZERO, |at| REPORT_INTERVAL.saturating_sub(at.elapsed()));
+            if queue.dropped > 0 && (is_over || wait.is_zero()) {
+                queue.reported = Some(Instant::now());
                 return Some((std::mem::take(&mut queue.dropped), None));
             }
-            if queue.sources == 0 {
+            if is_over {
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = if queue.dropped > 0 {
+                self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 

@@ -11,7 +11,7 @@ use plugin_core::Handshake;
 
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
-use crate::environment::scrub;
+use crate::environment::{restore, scrub};
 use crate::error::LaunchCause;
 use crate::launcher::Launcher;
 use crate::output::{Input, StreamName};
@@ -29,8 +29,11 @@ impl Launcher {
         self.command
             .stdout(self.stdout.stdio(StreamName::Stdout))
             .stderr(self.stderr.stdio(StreamName::Stderr));
-        if !self.inherits_environment {
-            scrub(&mut self.command);
+        if self.inherits_environment {
+            // It may have been scrubbed for an earlier plugin.
+            restore(&mut self.command, std::mem::take(&mut self.scrubbed));
+        } else {
+            self.scrubbed.extend(scrub(&mut self.command));
         }
         let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (relay, source) =

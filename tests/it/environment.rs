@@ -47,6 +47,14 @@ fn what_is_set_wins() {
 }
 
 #[test]
+fn a_launcher_that_was_scrubbed_once_inherits_all_the_same() {
+    let mut launcher = well_behaved(&[]);
+    launcher.spawn().unwrap().shutdown().unwrap();
+    let seen = environment(launcher.inherit_env());
+    assert_eq!(seen.get(PRIVATE), std::env::var(PRIVATE).ok().as_ref());
+}
+
+#[test]
 fn everything_is_inherited_when_asked_for() {
     let seen = environment(well_behaved(&[]).inherit_env());
     for (name, value) in std::env::vars() {

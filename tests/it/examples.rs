@@ -117,3 +117,33 @@ fn every_example_is_listed_and_tested() {
         assert!(include_str!("examples.rs").contains(&format!("fn {name}()")), "{name} has no test");
     }
 }
+
+#[test]
+fn hosts_at_the_same_time_lose_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let commands = documented("kv/host.rs");
+    assert!(run(&commands[0], &data).status.success());
+    let built = Path::new(crate::support::WELL_BEHAVED).parent().unwrap();
+    let program = built.join("examples/kv");
+    let kv = |arguments: [&str; 3]| {
+        let mut command = Command::new(&program);
+        command.args(arguments.iter().filter(|argument| !argument.is_empty())).env("KV_FILE", &data);
+        #[expect(clippy::disallowed_methods, reason = "a person starts the examples, not a host")]
+        let output = command.output();
+        output.unwrap()
+    };
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let kv = &kv;
+            scope.spawn(move || {
+                let output = kv(["put", &format!("key {number}"), &format!("value {number}")]);
+                assert!(output.status.success(), "{output:?}");
+            });
+        }
+    });
+    for number in 0..16 {
+        let output = kv(["get", &format!("key {number}"), ""]);
+        assert_eq!(text(&output.stdout), format!("value {number}\n"), "{output:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Plugins that break the protocol: each is an error of the right kind, and of no other plugin.
 
 use plugin_core::DisconnectCause;
+use plugin_host::ShutdownError;
 use tests::{Echo, EchoClient, Shapes, ShapesClient};
 
 use crate::cases::{Bystander, payload, session, start};
@@ -134,6 +135,23 @@ fn a_plugin_that_pings_and_does_not_read() {
             matches!(cause(&error), DisconnectCause::StoppedReading { after } if *after == SHORT),
             "{error:?}"
         );
+    });
+}
+
+#[test]
+fn the_shutdown_of_a_plugin_that_was_given_up_says_why() {
+    in_time("a plugin that stops reading", || {
+        let raw = Raw::new();
+        let plugin = raw.launcher("stops reading").stall_timeout(SHORT).spawn().unwrap();
+        let echo: EchoClient = plugin.client().unwrap();
+        assert!(echo.bytes(&vec![0; 8 << 20]).unwrap_err().is_disconnected());
+        let error = plugin.shutdown().unwrap_err();
+        assert!(matches!(&error, ShutdownError::Disconnected { .. }), "{error:?}");
+        assert_says(
+            &error,
+            &["plugin `raw` had been given up before", "took no message for 1s", "hangs or is stopped"],
+        );
+        raw.wait_until_gone();
     });
 }
 

@@ -130,6 +130,7 @@ fn links_between_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "examples/README.md",
         "docs/protocol.md",
+        "docs/performance.md",
         "fuzz/README.md",
     ] {
         let path = root().join(document);

@@ -87,14 +87,10 @@ impl DisconnectCause {
         }
     }
 
-    pub(super) fn io_error(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error.as_ref()),
-            _ => None,
-        }
-    }
-
-    fn advice(&self) -> &'static str {
+    /// What to do next.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
         match self {
             Self::Ended(_) | Self::Io(_) => "launch the plugin again to go on",
             Self::ShutDown | Self::Killed => "launch the plugin again if it is still needed",

@@ -113,14 +113,8 @@ impl fmt::Display for CallError {
     }
 }
 
-impl core::error::Error for CallError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Disconnected(error) => error.cause.io_error(),
-            _ => None,
-        }
-    }
-}
+/// The text says everything, so there is no source that would say it again.
+impl core::error::Error for CallError {}
 
 impl From<&str> for CallError {
     fn from(message: &str) -> Self {

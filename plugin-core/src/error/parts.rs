@@ -109,10 +109,10 @@ pub struct TooLarge {
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.in_reply { "reply" } else { "arguments" };
+        let what = if self.in_reply { "reply of" } else { "message with the arguments of" };
         write!(
             f,
-            "the {what} of {} take {} bytes, more than the limit of {}: raise `max_message` on the side that \
+            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` on the side that \
              receives them or send less at once",
             self.target, self.size, self.limit
         )

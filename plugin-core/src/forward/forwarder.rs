@@ -85,6 +85,7 @@ impl Forwarder {
         self.report_dropped(&*sink);
     }
 
+    #[cfg(test)]
     pub(super) fn detach(&self) {
         let mut state = self.lock();
         if let State::Attached(_) = *state {

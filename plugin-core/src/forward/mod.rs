@@ -61,23 +61,11 @@ pub fn attach(sink: Arc<dyn RecordSink>) {
     FORWARDER.attach(sink);
 }
 
-/// Lets go of the sink: records wait again.
-pub fn detach() {
-    FORWARDER.detach();
-}
-
 /// Changes which records are made at all, at any time.
 pub fn set_max_level(max_level: LevelFilter) {
     FORWARDER.set_max_level(max_level);
     #[cfg(feature = "log")]
     logger::set_max_level(max_level);
-}
-
-/// Sends a record that was made by other means than `log` and `tracing`.
-pub fn submit(record: Record) {
-    if FORWARDER.allows(record.level) {
-        FORWARDER.submit(record);
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! Records on their way to a sink: order, waiting, losses, levels, and records made while recording.
+
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;

@@ -1,7 +1,8 @@
 //! Moves frames over a connection: what makes calls on the host's side, what runs them on the plugin's.
 //!
-//! Host: a caller writes its frame itself and sleeps on its [`slot`]; one reader thread hands out the
-//! replies. Plugin: one thread reads and never runs user code, [`workers`] run the calls.
+//! Host: a caller writes its frame and reads its reply itself, if it finds the [`seat`] free; otherwise it
+//! sleeps on its [`slot`]. Plugin: calls run where they are read, and on [`workers`] when they are slow; the
+//! [`lead`] says who reads.
 
 pub(crate) mod connection;
 pub(crate) mod handshake;

@@ -1,5 +1,6 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
-use super::writer::FrameWriter;
+use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
 use crate::incoming::{Incoming, Refusal, Reply};
 use crate::interface::Service;
@@ -32,6 +33,8 @@ pub(crate) struct Server {
     budget: Budget,
     /// The largest reply that the host accepts.
     max_reply: u32,
+    /// Called when nothing can be written any more although the host is there.
+    on_broken: fn(&io::Error),
 }
 
 struct State {
@@ -71,6 +74,7 @@ impl Server {
         services: Vec<Arc<dyn Service>>,
         ours: WireLimits,
         theirs: WireLimits,
+        on_broken: fn(&io::Error),
     ) -> Arc<Self> {
         Arc::new(Self {
             writer,
@@ -79,6 +83,7 @@ impl Server {
             changed: Condvar::new(),
             budget: budget_for(ours.message),
             max_reply: theirs.message,
+            on_broken,
         })
     }
 
@@ -282,8 +287,7 @@ impl Server {
 
     fn reply(&self, call: Header, outcome: Result<Reply, FailureMessage>) {
         lock(&self.state).running.begin_reply(call.call);
-        // A reply that cannot be sent needs no handling: the thread that reads meets the end as well.
-        let _ = match outcome {
+        let written = match outcome {
             Ok(Reply { kind, mut frame }) => {
                 seal(&mut frame, Header::of_call(kind, call.call));
                 self.writer.write(&frame, None)
@@ -292,6 +296,11 @@ impl Server {
                 self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
         };
+        if let Err(WriteError::Io(error)) = written
+            && !is_hang_up(&error)
+        {
+            (self.on_broken)(&error);
+        }
         let mut state = lock(&self.state);
         state.running.end_reply();
         if state.running.is_empty() {
@@ -321,6 +330,14 @@ impl Drop for Watched<'_> {
             self.lead.give_back(Returned::Stop(Stop::End(ServeEnd::Failed(reason.to_owned()))));
         }
     }
+}
+
+/// Whether the host is gone, which the thread that reads meets as well.
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
 }
 
 impl Refusal {

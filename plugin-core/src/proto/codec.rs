@@ -165,7 +165,7 @@ impl fmt::Display for EncodeError {
             Self::TooLarge { size, limit } => {
                 write!(f, "the message has {size} bytes and the limit is {limit}")
             }
-            Self::Serde { reason } => write!(f, "the value cannot be encoded: {reason}"),
+            Self::Serde { reason } => f.write_str(reason),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Records keep within their bounds and survive the wire.
+
 use super::*;
 
 #[test]

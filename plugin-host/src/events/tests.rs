@@ -1,3 +1,5 @@
+//! Records and lines as events: level, target, fields, label, filters, and hostile ones.
+
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
 

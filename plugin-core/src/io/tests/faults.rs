@@ -2,16 +2,23 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{Host, LIMITS, PATIENCE, Tester, host, host_hello, patience, serve};
+use super::support::{
+    Host, LIMITS, PATIENCE, Served, Tester, frame, host, host_hello, patience, serve, write_all,
+};
 use crate::error::{CallError, Delivery};
+use crate::interface::{Service, method_id};
 use crate::io::handshake::{HandshakeError, send_host_hello};
 use crate::io::lock;
+use crate::io::reader::FrameReader;
+use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::Transport;
 use crate::io::transport::memory::{self, MemoryTransport};
+use crate::io::writer::FrameWriter;
+use crate::proto::frame::{Header, Kind};
 
 /// What the host calls, one after the other.
 const CALLS: [(&str, &str); 3] = [("echo", "first"), ("fail", "second"), ("echo", "third")];
@@ -243,4 +250,47 @@ fn pieces_of_any_size_make_no_difference() {
         assert_eq!(host.told.end(), "Closed");
         session.finish();
     }
+}
+
+/// A transport whose writes fail although nobody has hung up, as when a method closed the descriptor.
+struct Deaf(MemoryTransport);
+
+impl Transport for Deaf {
+    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+        self.0.read(buffer, deadline)
+    }
+
+    fn write(&self, _: &[u8], _: Option<Instant>) -> io::Result<usize> {
+        Err(io::Error::other("bad file descriptor"))
+    }
+
+    fn shut_down(&self) {
+        self.0.shut_down();
+    }
+}
+
+#[test]
+fn a_plugin_that_cannot_answer_any_more_ends() {
+    static BROKEN: Mutex<Option<String>> = Mutex::new(None);
+    static CHANGED: Condvar = Condvar::new();
+    let (ours, theirs) = memory::pair(1000);
+    let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
+    let writer = Arc::new(FrameWriter::new(Arc::clone(&transport), None));
+    let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
+    let on_broken = |error: &io::Error| {
+        *lock(&BROKEN) = Some(error.to_string());
+        CHANGED.notify_all();
+    };
+    let server = Server::new(writer, vec![service], LIMITS, LIMITS, on_broken);
+    thread::scope(|scope| {
+        let served = scope.spawn(|| server.run(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
+        let header = Header { object: 1, method: method_id("echo"), ..Header::of_call(Kind::Call, 1) };
+        write_all(&ours, &frame(header, "hello"));
+        let told = lock(&BROKEN);
+        let (told, timeout) = CHANGED.wait_timeout_while(told, PATIENCE, |told| told.is_none()).unwrap();
+        assert!(!timeout.timed_out());
+        assert_eq!(told.as_deref(), Some("bad file descriptor"));
+        ours.shut_down();
+        assert!(matches!(served.join().unwrap(), ServeEnd::HostGone));
+    });
 }

@@ -265,7 +265,7 @@ pub(super) fn serve(
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
         let writer = Arc::new(FrameWriter::new(Arc::clone(&transport), None));
-        let end = Server::new(writer, vec![service], limits, hello.limits).run(reader);
+        let end = Server::new(writer, vec![service], limits, hello.limits, |_| {}).run(reader);
         // A process that ends closes its connection.
         transport.shut_down();
         Ok(end)
