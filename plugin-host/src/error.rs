@@ -15,7 +15,17 @@ const MAX_REASON: usize = 2 * 1024;
 /// A plugin was not started.
 ///
 /// The text names the program, the cause and what to do next, and shows the last lines that the
-/// program wrote to stderr.
+/// program wrote to stderr. The [cause](Self::cause) is for programs:
+///
+/// ```no_run
+/// use plugin_host::{LaunchCause, Launcher};
+///
+/// match Launcher::new("plugins/optional").spawn() {
+///     Ok(plugin) => println!("{} is here", plugin.describe().name),
+///     Err(error) if matches!(error.cause(), LaunchCause::NotFound) => println!("it is not installed"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LaunchError {
     program: PathBuf,

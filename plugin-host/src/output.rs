@@ -9,6 +9,20 @@ use crate::events::{self, PluginLabel};
 
 /// What becomes of what a plugin writes to its standard output or error. Whatever is chosen, printing
 /// cannot disturb the plugin's calls: they travel elsewhere.
+///
+/// ```no_run
+/// use std::fs::File;
+/// use plugin_host::{Launcher, Output};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let log = File::create("plugin.log")?;
+/// let plugin = Launcher::new("plugins/english")
+///     .stdout(Output::Null)
+///     .stderr(Output::Writer(Box::new(log)))
+///     .spawn()?;
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum Output {
     /// Each line becomes a `tracing` event with the target `plugin::stdout` or `plugin::stderr`.

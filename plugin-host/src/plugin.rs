@@ -35,6 +35,36 @@ const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
 ///
 /// A plugin that ends by itself, crashes, closes its connection or breaks the protocol makes every call
 /// on it fail with [`CallError::Disconnected`], which says why. The host is not affected in any other way.
+///
+/// ```no_run
+/// # mod shared {
+/// # use plugin_core::{Result, plugin_interface};
+/// # #[plugin_interface]
+/// # pub trait Greeter { fn greet(&self, name: &str) -> Result<String>; }
+/// # }
+/// use plugin_host::Launcher;
+/// # use shared::{Greeter, GreeterClient};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let plugin = Launcher::new("plugins/greetings").spawn()?;
+/// for instance in &plugin.describe().instances {
+///     println!("{} {}", instance.interface, instance.name);
+/// }
+/// let german = plugin.dispense::<GreeterClient>("german")?;
+/// std::thread::scope(|scope| {
+///     for name in ["Ada", "Grace"] {
+///         let german = german.clone();
+///         scope.spawn(move || match german.greet(name) {
+///             Ok(greeting) => println!("{greeting}"),
+///             Err(error) if error.may_have_run() => eprintln!("not again: {error}"),
+///             Err(error) => eprintln!("it is safe to try again: {error}"),
+///         });
+///     }
+/// });
+/// plugin.shutdown()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a plugin ends when its `PluginProcess` is dropped"]
 pub struct PluginProcess {
     process: Arc<Process>,

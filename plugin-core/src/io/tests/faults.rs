@@ -78,7 +78,7 @@ struct Session {
     faulty: Arc<Faulty>,
     tester: Arc<Tester>,
     host: Result<Host, HandshakeError>,
-    plugin: thread::JoinHandle<Result<crate::io::server::ServeEnd, HandshakeError>>,
+    plugin: thread::JoinHandle<Result<ServeEnd, HandshakeError>>,
 }
 
 /// More bytes than any session here has.
