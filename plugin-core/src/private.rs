@@ -1,7 +1,10 @@
 //! What generated code may name. Not public API: it changes without notice, and the macros are pinned
 //! to the exact version of this crate for that reason.
 
-pub use crate::check::{Crosses, TakesCallError, crosses, takes_call_error};
+pub use crate::check::{
+    Crosses, HiddenErrorCrosses, Parts, TakesCallError, crosses, hidden_error_crosses, takes_call_error,
+};
+pub use crate::error::CallError;
 pub use crate::incoming::{Incoming, Refusal, Reply};
 pub use crate::interface::{Client, Interface, Method, Service, method_id};
 pub use crate::plugin::{Plugin, Registry};

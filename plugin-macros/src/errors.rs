@@ -84,6 +84,8 @@ pub(crate) const ARGUMENT_ATTRIBUTE: &str =
 pub(crate) const MUT_REFERENCE: &str =
     "a plugin cannot change a value of its caller: take `&T` or `T`, and return the new value";
 pub(crate) const TRAIT_OBJECT: &str = "callbacks and objects are not supported yet: pass data instead";
+pub(crate) const ERROR_OBJECT: &str = "an error that is a trait object cannot travel: write `plugin_core::Result<T>`, whose error takes any text, \
+     or an error type of your own";
 pub(crate) const IMPL_TRAIT: &str = "an interface names its types: write the type itself instead of `impl …`, and pass data instead of callbacks";
 pub(crate) const FN_POINTER: &str = "a function pointer means nothing in another process: pass data instead, such as an enum that says what to do";
 pub(crate) const RAW_POINTER: &str =

@@ -118,6 +118,8 @@ use proc_macro::TokenStream;
 /// assert_eq!(KeyValueClient::INTERFACE.name, "store.Kv");
 /// assert_eq!(KeyValueClient::INTERFACE.methods[0].name, "get");
 /// ```
+///
+/// Generated code names the crate `plugin_core`, so the dependency must not be renamed in `Cargo.toml`.
 #[proc_macro_attribute]
 pub fn plugin_interface(args: TokenStream, item: TokenStream) -> TokenStream {
     interface(args.into(), item.into()).into()

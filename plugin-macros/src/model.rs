@@ -43,8 +43,8 @@ pub(crate) struct Arg {
 pub(crate) enum Output {
     /// Nothing, or a type that is not a `Result`.
     Value(Option<Box<Type>>),
-    /// A `Result`. Without an `err` it is an alias, which names the error elsewhere.
-    Result { name: Ident, ok: Box<Type>, err: Option<Box<Type>> },
+    /// A `Result`, and its parts. Without an `err` it is an alias, which names the error elsewhere.
+    Result { ty: Box<Type>, ok: Box<Type>, err: Option<Box<Type>> },
 }
 
 impl Interface {
@@ -154,7 +154,7 @@ impl Output {
         let count = types.len();
         let mut types = types.into_iter().map(Box::new);
         match (types.next(), types.next()) {
-            (Some(ok), err) if count <= 2 => Self::Result { name: last.ident.clone(), ok, err },
+            (Some(ok), err) if count <= 2 => Self::Result { ty: ty.clone(), ok, err },
             _ => {
                 errors.at(ty, errors::RESULT_PARAMETERS);
                 Self::Value(None)

@@ -84,7 +84,8 @@ fn a_client_of_results_is_the_trait() {
             "call.result::<::plugin_core::__private::Same, ::plugin_core::__private::Same, _, KvError>()",
             "call.arg::<::plugin_core::__private::Same, _>(\"key\", &key);",
             "call.result::<::plugin_core::__private::Opt<::plugin_core::__private::Bytes>, \
-             ::plugin_core::__private::Same, _, _>()",
+             ::plugin_core::__private::Same, _, \
+             <Result<Option<Vec<u8>>> as ::plugin_core::__private::Parts>::Error>()",
             "It is a [`Kv`] itself.",
         ],
     );
@@ -97,8 +98,8 @@ fn a_client_of_other_methods_has_its_own() {
         &code,
         &[
             "impl CounterClient { /// How many.",
-            "fn len(&self) -> ::core::result::Result<u64, ::plugin_core::CallError> {",
-            "fn clear(&self) -> ::core::result::Result<(), ::plugin_core::CallError> {",
+            "fn len(&self) -> ::core::result::Result<u64, ::plugin_core::__private::CallError> {",
+            "fn clear(&self) -> ::core::result::Result<(), ::plugin_core::__private::CallError> {",
             "#[deprecated] fn old(&self) -> Result<Vec<PathBuf>> {",
             "have no room for that: `len`, `clear`.",
             "call.value::<::plugin_core::__private::Same, _>()",

@@ -87,7 +87,7 @@ fn check_signature(sig: &Signature, errors: &mut Errors) {
 }
 
 fn check_types(sig: &Signature, errors: &mut Errors) {
-    let mut check = Check { sig, is_return: false, errors };
+    let mut check = Check { sig, is_return: false, is_error: false, errors };
     for input in &sig.inputs {
         if let FnArg::Typed(argument) = input {
             check.argument(&argument.ty);
@@ -126,6 +126,8 @@ fn check_lifetime(lifetime: &Lifetime, errors: &mut Errors) {
 struct Check<'a> {
     sig: &'a Signature,
     is_return: bool,
+    /// Whether this is in the error of a `Result` that is returned.
+    is_error: bool,
     errors: &'a mut Errors,
 }
 
@@ -157,6 +159,7 @@ impl Check<'_> {
             Type::Slice(slice) => self.part(&slice.elem),
             other => {
                 let text = match other {
+                    Type::TraitObject(_) if self.is_error => errors::ERROR_OBJECT,
                     Type::TraitObject(_) => errors::TRAIT_OBJECT,
                     Type::ImplTrait(_) => errors::IMPL_TRAIT,
                     Type::FnPtr(_) => errors::FN_POINTER,
@@ -203,9 +206,14 @@ impl Check<'_> {
         }
         for segment in &ty.path.segments {
             let PathArguments::AngleBracketed(arguments) = &segment.arguments else { continue };
-            for argument in &arguments.args {
+            for (index, argument) in arguments.args.iter().enumerate() {
                 match argument {
-                    GenericArgument::Type(inner) => self.part(inner),
+                    GenericArgument::Type(inner) => {
+                        let outer = self.is_error;
+                        self.is_error |= self.is_return && segment.ident == "Result" && index == 1;
+                        self.part(inner);
+                        self.is_error = outer;
+                    }
                     GenericArgument::Lifetime(lifetime) => self.lifetime_argument(ty, lifetime),
                     _ => {}
                 }

@@ -80,7 +80,7 @@ fn body(method: &Method) -> TokenStream {
             let shape = ty.as_deref().map_or_else(nothing, shape);
             quote! { #call.value::<#shape, _>() }
         }
-        Output::Result { name, ok, err } => {
+        Output::Result { ty, ok, err } => {
             let ok = shape(ok);
             match err {
                 Some(err) => {
@@ -89,8 +89,8 @@ fn body(method: &Method) -> TokenStream {
                 }
                 // An alias names its error elsewhere, so the alias is to blame for it.
                 None => {
-                    let shape = Shape::Same.tokens(&Blamed::tokens(name));
-                    quote! { #call.result::<#ok, #shape, _, _>() }
+                    let (shape, err) = (Shape::Same.tokens(&Blamed::tokens(ty)), checks::hidden_error(ty));
+                    quote! { #call.result::<#ok, #shape, _, #err>() }
                 }
             }
         }
@@ -130,7 +130,7 @@ fn inherent_signature(method: &Method) -> TokenStream {
     let Output::Value(ty) = &method.output else { return quote!(#sig) };
     let (ident, inputs) = (&sig.ident, &sig.inputs);
     let ty = ty.as_ref().map_or_else(|| quote!(()), |ty| quote!(#ty));
-    quote! { fn #ident(#inputs) -> ::core::result::Result<#ty, ::plugin_core::CallError> }
+    quote! { fn #ident(#inputs) -> ::core::result::Result<#ty, ::plugin_core::__private::CallError> }
 }
 
 /// The attributes of an inherent method. It is an item of its own, so it takes the docs along.

@@ -94,9 +94,9 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
             let shape = ty.as_deref().map_or_else(|| quote!(::plugin_core::__private::Same), shape);
             quote! { #call.value::<#shape, _>(#outcome) }
         }
-        Output::Result { name, ok, err } => {
+        Output::Result { ty, ok, err } => {
             let ok = shape(ok);
-            let err = err.as_deref().map_or_else(|| Shape::Same.tokens(&Blamed::tokens(name)), shape);
+            let err = err.as_deref().map_or_else(|| Shape::Same.tokens(&Blamed::tokens(ty)), shape);
             quote! { #call.result::<#ok, #err, _, _>(#outcome) }
         }
     };
