@@ -48,6 +48,7 @@ mod endpoint;
 mod error;
 // Public for the tests that set the process's logger, which need a process of their own.
 #[doc(hidden)]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub mod forward;
 mod incoming;
 mod interface;

@@ -5,14 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::endpoint;
-use crate::forward::{self, RecordSink, Rejected};
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
 use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
-use crate::proto::frame::{Header, Kind};
-use crate::record::{LevelFilter, Record};
 
 /// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
@@ -116,7 +113,8 @@ fn run(registry: Registry) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("{registry}; it cannot connect to its host: {error}")))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
     // Until the host has said how much it wants to know, everything waits that it may want.
-    forward::install(LevelFilter::Trace);
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    crate::forward::install(crate::record::LevelFilter::Trace);
     if let Err(problem) = registry.check() {
         // The host reads it there, and a person on stderr.
         let _ = refuse_host(&*transport, &problem);
@@ -141,24 +139,14 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
     let writer = Arc::new(FrameWriter::new(transport, None));
     let limits = registry.limits();
-    // A level that this version does not know is more detailed than those that it does.
-    forward::set_max_level(LevelFilter::try_from(host.log_level).unwrap_or(LevelFilter::Trace));
-    forward::attach(Arc::new(HostSink(Arc::clone(&writer))));
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    crate::forward::connect(host.log_level, Arc::clone(&writer));
     let server = Server::new(writer, registry.into_services(), limits, host.limits, end_process);
     match server.run(reader) {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),
         ServeEnd::Failed(reason) => Err(Failure::other(reason)),
-    }
-}
-
-/// Sends log records to the host, on the thread that made them.
-struct HostSink(Arc<FrameWriter>);
-
-impl RecordSink for HostSink {
-    fn send(&self, record: Record) -> Result<(), Rejected> {
-        self.0.write_message(Header::bare(Kind::Log), &record, None).map_err(|_| Rejected)
     }
 }
 

@@ -114,3 +114,13 @@ fn large_messages_in_both_directions_at_once() {
         assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
     });
 }
+
+#[test]
+fn what_a_host_holds_can_be_sent_and_shared() {
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<plugin_host::PluginProcess>();
+    is_shared::<plugin_host::LaunchError>();
+    is_shared::<plugin_host::ShutdownError>();
+    is_shared::<plugin_core::CallError>();
+    is_shared::<EchoClient>();
+}

@@ -5,6 +5,7 @@
 //! and nothing here prints: what cannot be delivered is counted, and the count is delivered.
 
 mod forwarder;
+mod host;
 #[cfg(feature = "tracing")]
 mod layer;
 #[cfg(feature = "log")]
@@ -14,6 +15,7 @@ mod queue;
 use std::sync::Arc;
 
 use forwarder::Forwarder;
+pub(crate) use host::connect;
 
 use crate::record::{LevelFilter, Record};
 

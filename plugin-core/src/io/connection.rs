@@ -313,13 +313,17 @@ impl Connection {
     fn await_reply(&self, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
         loop {
             if let Some(mut reader) = self.seat.sit() {
-                let read = self.read_for(&mut reader, Some(slot), deadline);
-                self.leave(reader, read.as_ref().err());
-                match read {
-                    Ok(()) => return slot.take(),
-                    Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => return None,
-                    // The background thread ends all calls.
-                    Err(_) => {}
+                match self.read_for(&mut reader, Some(slot), deadline) {
+                    Ok(()) => {
+                        self.leave(reader);
+                        return slot.take();
+                    }
+                    Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                        self.leave(reader);
+                        return None;
+                    }
+                    // The background thread ends all calls, this one as well.
+                    Err(end) => self.seat.end(end.into()),
                 }
             }
             match slot.sleep(deadline) {
@@ -350,12 +354,8 @@ impl Connection {
     }
 
     /// Leaves the seat, to somebody who waits.
-    fn leave(&self, reader: FrameReader, end: Option<&ReadEnd>) {
-        match end {
-            None => self.seat.leave(reader),
-            Some(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.seat.leave(reader),
-            Some(end) => return self.seat.end(StreamEnd::from(end)),
-        }
+    fn leave(&self, reader: FrameReader) {
+        self.seat.leave(reader);
         let next = lock(&self.calls).outgoing.any_waiter().cloned();
         if let Some(slot) = next {
             slot.nudge();
@@ -366,10 +366,10 @@ impl Connection {
     fn attend(&self) {
         let end = loop {
             match self.seat.attend() {
-                Duty::Read(mut reader) => {
-                    let read = self.read_for(&mut reader, None, None);
-                    self.leave(reader, read.as_ref().err());
-                }
+                Duty::Read(mut reader) => match self.read_for(&mut reader, None, None) {
+                    Ok(()) => self.leave(reader),
+                    Err(end) => self.seat.end(end.into()),
+                },
                 Duty::End(end) => break end,
             }
         };
@@ -413,13 +413,13 @@ impl Connection {
     }
 }
 
-impl From<&ReadEnd> for StreamEnd {
-    fn from(end: &ReadEnd) -> Self {
+impl From<ReadEnd> for StreamEnd {
+    fn from(end: ReadEnd) -> Self {
         match end {
             ReadEnd::Closed => Self::Closed,
             ReadEnd::ClosedWithinFrame => Self::ClosedWithinFrame,
-            ReadEnd::Violation(violation) => Self::Violation(violation.clone()),
-            ReadEnd::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+            ReadEnd::Violation(violation) => Self::Violation(violation),
+            ReadEnd::Io(error) => Self::Io(error),
         }
     }
 }
