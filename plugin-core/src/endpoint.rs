@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use crate::io::transport::write_all;
 use crate::proto::hello::{MAGIC, SECRET_LEN, Secret};
+use crate::sync::lock;
 use crate::sys::{self, SocketTransport};
 
 /// The variable that names a socket, where the connection is not the standard input. It is taken out of
@@ -46,7 +47,7 @@ pub(crate) fn take() -> Option<Endpoint> {
     if std::env::var_os(ENDPOINT_VARIABLE).is_some() {
         sys::remove_variable(ENDPOINT_VARIABLE);
     }
-    found().1.lock().unwrap_or_else(PoisonError::into_inner).take()
+    lock(&found().1).take()
 }
 
 /// The answer of the first look is kept: later the hello has been taken from the standard input, or the

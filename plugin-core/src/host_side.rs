@@ -4,10 +4,11 @@
 pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::io::connection::{Connection, Events, StreamEnd};
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
-pub use crate::io::transport::{Transport, write_all};
+pub use crate::io::transport::Transport;
 pub use crate::proto::hello::{
     Extension, HostHello, InstanceHello, MethodHello, PluginHello, SECRET_LEN, Secret, WireLimits,
 };
 pub use crate::record::Record;
 pub use crate::remote::Remote;
+pub use crate::sync::{lock, wait};
 pub use crate::sys::SocketTransport;

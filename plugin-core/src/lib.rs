@@ -62,6 +62,7 @@ pub mod record;
 mod remote;
 mod serve;
 mod shape;
+mod sync;
 mod sys;
 #[doc(hidden)]
 pub mod text;

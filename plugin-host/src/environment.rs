@@ -38,19 +38,13 @@ const ALLOWED: &[&str] = &[
 const ALLOWED_PREFIXES: &[&str] = &["LC_"];
 
 /// Removes from what `command` will inherit whatever is not allowed, and gives the names. What it was told to
-/// set stays.
+/// set or remove stays as it is.
 pub(crate) fn scrub(command: &mut Command) -> Vec<OsString> {
-    let set: Vec<_> =
-        command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
     let told: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
-    let mut scrubbed = Vec::new();
-    for (name, _) in std::env::vars_os() {
-        if !is_allowed(&name) && !set.contains(&name) {
-            command.env_remove(&name);
-            if !told.contains(&name) {
-                scrubbed.push(name);
-            }
-        }
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let scrubbed: Vec<_> = inherited.filter(|name| !is_allowed(name) && !told.contains(name)).collect();
+    for name in &scrubbed {
+        command.env_remove(name);
     }
     scrubbed
 }

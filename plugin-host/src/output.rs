@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::Write;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use plugin_core::__host::lock;
 
 use crate::events::{self, PluginLabel};
 
@@ -87,7 +89,7 @@ impl Sink {
         match self {
             Self::Trace => events::emit_line(stream, &String::from_utf8_lossy(line), label),
             Self::Writer(writer) => {
-                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut writer = lock(writer);
                 let line = [line, b"\n"].concat();
                 let written = writer.write_all(&line).and_then(|()| writer.flush());
                 drop(writer);

@@ -1,12 +1,13 @@
 //! The process of a plugin. The only file that decides when processes are started, waited for and killed.
 
 use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use interprocess::local_socket::Listener;
+use plugin_core::__host::{lock, wait};
 use plugin_core::ProcessEnd;
 
 use crate::lines::{LineSplitter, Tail};
@@ -79,21 +80,17 @@ impl Process {
 
     /// How the process ended, if it has.
     pub(crate) fn end(&self) -> Option<Arc<ProcessEnd>> {
-        self.lock().end.clone()
+        lock(&self.state).end.clone()
     }
 
     /// Waits until the process has ended or `deadline` has come.
     pub(crate) fn wait_end(&self, deadline: Instant) -> Option<Arc<ProcessEnd>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if let Some(end) = &state.end {
                 return Some(Arc::clone(end));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.ended, state, Some(deadline))?;
         }
     }
 
@@ -113,7 +110,7 @@ impl Process {
 
     /// What is known of the process now, whether or not it has ended.
     pub(crate) fn report(&self) -> Arc<ProcessEnd> {
-        let state = self.lock();
+        let state = lock(&self.state);
         let now = || Arc::new(ProcessEnd::new(None, self.started.elapsed(), state.stderr.lines()));
         state.end.clone().unwrap_or_else(now)
     }
@@ -122,7 +119,7 @@ impl Process {
         let mut splitters = [LineSplitter::default(), LineSplitter::default()];
         let mut give = |stream: StreamName, line: Vec<u8>| {
             if stream == StreamName::Stderr {
-                self.lock().stderr.push(&line);
+                lock(&self.state).stderr.push(&line);
             }
             observer.line(stream, line);
         };
@@ -132,15 +129,11 @@ impl Process {
         for stream in [StreamName::Stdout, StreamName::Stderr] {
             splitters[stream as usize].finish(|line| give(stream, line));
         }
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.end = Some(Arc::new(ProcessEnd::new(status, self.started.elapsed(), state.stderr.lines())));
         drop(state);
         self.ended.notify_all();
         observer.ended();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

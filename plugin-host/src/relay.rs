@@ -5,11 +5,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::Record;
+use plugin_core::__host::{Record, lock, wait};
 
 use crate::events::{self, PluginLabel};
 use crate::output::{Sink, StreamName};
@@ -110,28 +110,27 @@ impl Relay {
 
     /// Takes note of the process.
     pub(crate) fn set_process(&self, id: u32) {
-        self.label.lock().unwrap_or_else(PoisonError::into_inner).id = id;
+        lock(&self.label).id = id;
     }
 
     /// Takes note of the name that the plugin gave itself.
     pub(crate) fn set_name(&self, name: &str) {
-        self.label.lock().unwrap_or_else(PoisonError::into_inner).name = name.into();
+        lock(&self.label).name = name.into();
     }
 
     fn label(&self) -> Label {
-        self.label.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.label).clone()
     }
 
     /// Waits until everything has been delivered, which needs every source to be gone.
     pub(crate) fn wait_done(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         while !queue.done {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
+            match wait(&self.changed, queue, Some(deadline)) {
+                Some(guard) => queue = guard,
+                None => return,
             }
-            queue = self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -155,44 +154,41 @@ impl Relay {
             // A subscriber or writer of the user's panicked. Its panic has been printed; what it was given
             // counts as lost, and the plugin's next words are tried anew.
             if delivered.is_err() && item.is_some() {
-                self.lock().dropped += 1;
+                lock(&self.queue).dropped += 1;
             }
         }
     }
 
     /// Waits for the next item, with how many were dropped before it; `None` at the end.
     fn next(&self) -> Option<(u64, Option<Item>)> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         loop {
-            if let Some(item) = queue.items.pop_front() {
+            let item = queue.items.pop_front();
+            if let Some(item) = &item {
                 queue.bytes[item.kind()] -= item.cost();
-                let is_due = queue.reported.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
-                let dropped = if is_due { std::mem::take(&mut queue.dropped) } else { 0 };
-                if dropped > 0 {
-                    queue.reported = Some(Instant::now());
-                }
-                return Some((dropped, Some(item)));
             }
-            let is_over = queue.sources == 0;
-            let wait =
-                queue.reported.map_or(Duration::ZERO, |at| REPORT_INTERVAL.saturating_sub(at.elapsed()));
-            if queue.dropped > 0 && (is_over || wait.is_zero()) {
-                queue.reported = Some(Instant::now());
-                return Some((std::mem::take(&mut queue.dropped), None));
+            let is_over = item.is_none() && queue.sources == 0;
+            let now = Instant::now();
+            let not_before = queue.reported.map(|at| at + REPORT_INTERVAL).filter(|at| *at > now);
+            let is_due = is_over || not_before.is_none();
+            let dropped = if is_due { std::mem::take(&mut queue.dropped) } else { 0 };
+            if dropped > 0 {
+                queue.reported = Some(now);
+            }
+            if item.is_some() || dropped > 0 {
+                return Some((dropped, item));
             }
             if is_over {
                 return None;
             }
-            queue = if queue.dropped > 0 {
-                self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
-            } else {
-                self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
-            };
+            // A loss that was not due yet is reported then, also when nothing more comes.
+            let until = not_before.filter(|_| queue.dropped > 0);
+            queue = wait(&self.changed, queue, until).unwrap_or_else(|| lock(&self.queue));
         }
     }
 
     fn add(&self, item: Item) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let (kind, cost) = (item.kind(), item.cost());
         if queue.bytes[kind] + cost > MAX_BYTES {
             queue.dropped += 1;
@@ -203,17 +199,13 @@ impl Relay {
         drop(queue);
         self.changed.notify_all();
     }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 struct Done<'a>(&'a Relay);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.lock().done = true;
+        lock(&self.0.queue).done = true;
         self.0.changed.notify_all();
     }
 }
@@ -232,14 +224,14 @@ impl Source {
 
 impl Clone for Source {
     fn clone(&self) -> Self {
-        self.0.lock().sources += 1;
+        lock(&self.0.queue).sources += 1;
         Self(Arc::clone(&self.0))
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        self.0.lock().sources -= 1;
+        lock(&self.0.queue).sources -= 1;
         self.0.changed.notify_all();
     }
 }

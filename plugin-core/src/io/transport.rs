@@ -25,7 +25,11 @@ pub trait Transport: Send + Sync + 'static {
 ///
 /// # Errors
 /// `TimedOut` at `deadline`; otherwise those of the system.
-pub fn write_all(transport: &dyn Transport, mut bytes: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+pub(crate) fn write_all(
+    transport: &dyn Transport,
+    mut bytes: &[u8],
+    deadline: Option<Instant>,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         bytes = &bytes[transport.write(bytes, deadline)?..];
     }

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use interprocess::local_socket::Listener;
+use plugin_core::__host::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
@@ -91,7 +92,7 @@ impl ProcessHandle {
 
     /// Kills the process and its process group, unless the process has been waited for.
     pub(crate) fn kill(&self) {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = lock(&self.child);
         if child.is_some() {
             self.kill_group();
         }
@@ -115,7 +116,7 @@ impl ProcessHandle {
     /// Waits for the process, which has ended, and kills what it left in its group. `None` when another
     /// part of the host has waited for it.
     fn reap(&self) -> Option<ExitStatus> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = lock(&self.child);
         self.kill_group();
         child.take()?.wait().ok()
     }
