@@ -170,7 +170,8 @@ impl fmt::Display for LaunchCause {
             Self::WrongFormat { found } => {
                 write!(
                     f,
-                    "it is not a program for this machine but {found}; build the plugin for this machine"
+                    "it is not a program for this machine but {found}; build the plugin for this machine, or give a \
+                     script its `#!` line"
                 )
             }
             Self::InterpreterMissing { interpreter } => write!(
@@ -227,7 +228,8 @@ impl fmt::Display for LaunchCause {
             Self::WrongApplication { ours, theirs } => {
                 write!(
                     f,
-                    "it is for {theirs} and this host is {ours}; remove it from the plugins of this program"
+                    "it is for {theirs} and this host is for {ours}; remove it from the plugins of this program, or \
+                     give both the same `Handshake`"
                 )
             }
             Self::Refused { reason, .. } => {
