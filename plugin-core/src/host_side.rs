@@ -10,5 +10,5 @@ pub use crate::proto::hello::{
 };
 pub use crate::record::Record;
 pub use crate::remote::Remote;
-pub use crate::sync::{lock, wait};
+pub use crate::sync::{Condvar, lock, wait};
 pub use crate::sys::SocketTransport;

@@ -1,13 +1,13 @@
 //! The process of a plugin. The only file that decides when processes are started, waited for and killed.
 
 use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use interprocess::local_socket::Listener;
-use plugin_core::__host::{lock, wait};
+use plugin_core::__host::{Condvar, lock, wait};
 use plugin_core::ProcessEnd;
 
 use crate::lines::{LineSplitter, Tail};

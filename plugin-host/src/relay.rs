@@ -5,11 +5,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Record, lock, wait};
+use plugin_core::__host::{Condvar, Record, lock, wait};
 
 use crate::events::{self, PluginLabel};
 use crate::output::{Sink, StreamName};

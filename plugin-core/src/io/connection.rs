@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::seat::{Duty, Seat};
 use super::slot::{Slot, Wake};
 use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
-use super::{lock, wait};
+use super::{Condvar, Mutex, lock, wait};
 use crate::error::{Delivery, DisconnectCause};
 use crate::proto::codec::{self, Budget};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};

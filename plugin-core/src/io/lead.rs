@@ -9,12 +9,11 @@
 //! The invariant: **the reader is with the runner, with the monitor, or here, and while it is here the
 //! monitor is awake**. So whatever a method does, the connection is read again after two ticks at most.
 
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::reader::FrameReader;
 use super::server::Stop;
-use super::{lock, wait};
+use super::{Condvar, Mutex, lock, wait};
 use crate::proto::frame::Frame;
 
 /// How long a method may keep the connection from being read, half of it. A thread that looks this often

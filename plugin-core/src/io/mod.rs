@@ -15,7 +15,7 @@ pub(crate) mod transport;
 mod workers;
 pub(crate) mod writer;
 
-pub(crate) use crate::sync::{lock, wait};
+pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 
 #[cfg(test)]
 mod tests;

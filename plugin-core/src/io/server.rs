@@ -1,7 +1,7 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
 use super::writer::{FrameWriter, WriteError};
-use super::{lock, wait};
+use super::{Condvar, Mutex, lock, wait};
 use crate::incoming::{Incoming, Refusal, Reply};
 use crate::interface::Service;
 use crate::panic::catch;

@@ -1,9 +1,8 @@
 //! Where a caller sleeps until its reply is there, or until it is its turn to read.
 
-use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use super::{lock, wait};
+use super::{Condvar, Mutex, lock, wait};
 
 /// Holds one value that one thread waits for and another one puts in.
 #[derive(Debug)]

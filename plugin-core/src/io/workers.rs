@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::lock;
+use super::{Condvar, Mutex, lock, wait};
 
 /// How many threads run calls at once. Enough for every caller of a large host to block in a method
 /// of its own; further calls wait for a thread. Each costs address space, and memory once it is used.
@@ -102,11 +102,16 @@ impl<J: Send + 'static> Workers<J> {
                 return;
             }
             queue.idle += 1;
-            let waited = self.added.wait_timeout(queue, self.idle_timeout);
-            let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = again;
+            let until = Instant::now().checked_add(self.idle_timeout);
+            let mut is_over = false;
+            while !is_over && queue.jobs.is_empty() && !queue.closed {
+                queue = wait(&self.added, queue, until).unwrap_or_else(|| {
+                    is_over = true;
+                    lock(&self.queue)
+                });
+            }
             queue.idle -= 1;
-            if timeout.timed_out() && queue.jobs.is_empty() {
+            if is_over && queue.jobs.is_empty() {
                 queue.threads -= 1;
                 return;
             }

@@ -1,11 +1,11 @@
 //! Writes frames, one at a time, whichever thread they come from.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::transport::Transport;
-use super::{lock, wait};
+use super::{Condvar, Mutex, lock, wait};
 use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 
