@@ -2,7 +2,7 @@
 //! of plugin-core.
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,8 +101,8 @@ impl Transport for Script {
         Ok(count)
     }
 
-    fn write(&self, bytes: &[u8], _: Option<Instant>) -> io::Result<usize> {
-        Ok(bytes.len())
+    fn write(&self, slices: &[IoSlice<'_>], _: Option<Instant>) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn shut_down(&self) {}

@@ -99,7 +99,7 @@ pub const DEFAULT_MAX_MESSAGE: u32 = 64 * 1024 * 1024;
 
 /// The default of [`Registry::max_in_flight`] and of the host's setting of the same name. Four times
 /// the threads that run calls in a plugin, so that they do not run dry.
-pub const DEFAULT_MAX_IN_FLIGHT: u32 = 1024;
+pub const DEFAULT_MAX_IN_FLIGHT: u32 = 16_384;
 
 /// What one plugin process offers. [`Plugin`] is derived in simple cases; a registry can hold several
 /// named instances of one interface as well:

@@ -4,15 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::context::current_deadline;
 use crate::error::{
-    CallError, CallTarget, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut, TooLarge,
+    Busy, CallError, CallTarget, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut, TooLarge,
     Unsupported,
 };
 use crate::io::connection::{Connection, NoReply};
+use crate::io::future::CallFuture;
+use crate::options::WhenFull;
 use crate::proto::CONTROL_BUDGET;
 use crate::proto::codec::{self, Budget, Decoder, EncodeError};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
-use crate::proto::message::FailureMessage;
+use crate::proto::message::{CallPrefix, FailureMessage};
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 use crate::text::{harmless_line, harmless_text};
 
@@ -23,6 +26,9 @@ const MAX_TEXT: usize = 64 * 1024;
 /// The longest name or reason that is kept, in bytes: some lines of a terminal.
 const MAX_REASON: usize = 2 * 1024;
 
+/// Where the arguments begin in the frame of a call.
+const START: usize = HEADER_LEN + CallPrefix::LEN;
+
 /// One instance of an interface in the peer. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Remote {
@@ -30,7 +36,11 @@ pub struct Remote {
     object: u64,
     plugin: Arc<str>,
     interface: Arc<str>,
+    /// What holds unless the attributes of the method or the interface say otherwise.
+    default_timeout: Option<Duration>,
+    /// What holds whatever the attributes say.
     timeout: Option<Duration>,
+    when_full: WhenFull,
 }
 
 impl Remote {
@@ -43,7 +53,27 @@ impl Remote {
         interface: &str,
         timeout: Option<Duration>,
     ) -> Self {
-        Self { connection, object, plugin, interface: interface.into(), timeout }
+        Self {
+            connection,
+            object,
+            plugin,
+            interface: interface.into(),
+            default_timeout: timeout,
+            timeout: None,
+            when_full: WhenFull::default(),
+        }
+    }
+
+    /// The same instance, whose calls take `timeout` at most whatever the interface says.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self.clone() }
+    }
+
+    /// The same instance, whose calls do this when the connection carries no more of them.
+    #[must_use]
+    pub fn when_full(&self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self.clone() }
     }
 
     /// Asks the plugin for a sign of life and waits for it.
@@ -61,8 +91,13 @@ impl Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plugin, interface, .. } = self;
-        f.debug_struct("Remote").field("plugin", plugin).field("interface", interface).finish_non_exhaustive()
+        let Self { plugin, interface, timeout, when_full, .. } = self;
+        f.debug_struct("Remote")
+            .field("plugin", plugin)
+            .field("interface", interface)
+            .field("timeout", timeout)
+            .field("when_full", when_full)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,8 +107,12 @@ pub struct OutgoingCall<'r> {
     remote: &'r Remote,
     name: &'static str,
     id: u64,
-    /// The payload, behind room for the header.
+    /// The arguments, behind room for the header and the prefix.
     frame: Vec<u8>,
+    /// The largest payload in bytes.
+    limit: u32,
+    /// What the attributes say; [`Duration::MAX`] is no limit.
+    timeout: Option<Duration>,
     /// The first argument that could not be encoded.
     error: Option<CallError>,
 }
@@ -85,11 +124,45 @@ struct Timing {
     after: Duration,
 }
 
+impl Timing {
+    /// From now on. A call that a method makes has no more time than the call that the method runs for.
+    fn start(timeout: Option<Duration>) -> Self {
+        let outer = current_deadline();
+        if timeout.is_none() && outer.is_none() {
+            return Self { deadline: None, after: Duration::MAX };
+        }
+        let now = Instant::now();
+        let own = timeout.and_then(|after| now.checked_add(after));
+        match own.into_iter().chain(outer).min() {
+            Some(deadline) => {
+                Self { deadline: Some(deadline), after: deadline.saturating_duration_since(now) }
+            }
+            None => Self { deadline: None, after: Duration::MAX },
+        }
+    }
+}
+
 impl<'r> OutgoingCall<'r> {
     /// Starts a call of the method `name`, whose wire id is `id`.
     #[must_use]
     pub fn new(remote: &'r Remote, name: &'static str, id: u64) -> Self {
-        Self { remote, name, id, frame: vec![0; HEADER_LEN], error: None }
+        let limit = remote.connection.max_request();
+        Self { remote, name, id, frame: vec![0; START], limit, timeout: None, error: None }
+    }
+
+    /// Sets how long the call takes at most, unless the client says otherwise.
+    pub fn timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(timeout);
+    }
+
+    /// Lets the call take as long as it does, unless the client says otherwise.
+    pub fn no_timeout(&mut self) {
+        self.timeout = Some(Duration::MAX);
+    }
+
+    /// Lowers the limit of the arguments to this many bytes.
+    pub fn max_message(&mut self, bytes: u32) {
+        self.limit = self.limit.min(bytes);
     }
 
     /// Encodes the next argument; an error is kept for the end of the call.
@@ -100,7 +173,7 @@ impl<'r> OutgoingCall<'r> {
         if self.error.is_some() {
             return;
         }
-        let limit = self.remote.connection.max_request();
+        let limit = self.limit;
         let encoded =
             codec::encode_as::<S, T>(value, &mut self.frame, (limit as usize).saturating_add(HEADER_LEN));
         self.error = encoded.err().map(|error| match error {
@@ -141,25 +214,74 @@ impl<'r> OutgoingCall<'r> {
         E: From<CallError>,
     {
         let reply = self.send()?;
-        match reply.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply, self.remote.connection.budget())?),
-            _ => Ok(self.decode::<SO, T>(&reply, self.remote.connection.budget())?),
+        self.outcome::<SO, SE, T, E>(reply)
+    }
+
+    /// Like [`value`](Self::value), for a task: the call is sent when the future is polled, and cancelled when
+    /// it is dropped.
+    pub fn value_async<S, T>(self) -> impl Future<Output = Result<T, CallError>> + Send + use<S, T>
+    where
+        S: for<'de> DeserializeAs<'de, T>,
+    {
+        self.result_async::<S, Same, T, CallError>()
+    }
+
+    /// Like [`result`](Self::result), for a task: the call is sent when the future is polled, and cancelled when
+    /// it is dropped.
+    pub fn result_async<SO, SE, T, E>(self) -> impl Future<Output = Result<T, E>> + Send + use<SO, SE, T, E>
+    where
+        SO: for<'de> DeserializeAs<'de, T>,
+        SE: for<'de> DeserializeAs<'de, E>,
+        E: From<CallError>,
+    {
+        let OutgoingCall { remote, name, id, frame, limit, timeout, error } = self;
+        let remote = remote.clone();
+        async move {
+            let mut call = OutgoingCall { remote: &remote, name, id, frame, limit, timeout, error };
+            let (header, frame, timing) = call.seal()?;
+            let connection = Arc::clone(&remote.connection);
+            let reply = CallFuture::new(connection, header, frame, remote.when_full, timing.deadline).await;
+            call.outcome::<SO, SE, T, E>(call.received(reply, timing)?)
         }
     }
 
     /// Sends the call and waits for a reply that is not a failure.
     fn send(&mut self) -> Result<Frame, CallError> {
+        let (header, frame, timing) = self.seal()?;
+        let reply = self.remote.connection.call(header, frame, self.remote.when_full, timing.deadline);
+        self.received(reply, timing)
+    }
+
+    /// Ends the arguments: what is to be sent, and until when it is waited for.
+    fn seal(&mut self) -> Result<(Header, Vec<u8>, Timing), CallError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         let header = Header { object: self.remote.object, method: self.id, ..Header::bare(Kind::Call) };
-        let after = self.remote.timeout.unwrap_or(Duration::MAX);
-        let timing = Timing { deadline: Instant::now().checked_add(after), after };
-        let frame = std::mem::take(&mut self.frame);
-        match self.remote.connection.call(header, frame, timing.deadline) {
+        let timing = Timing::start(self.remote.timeout.or(self.timeout).or(self.remote.default_timeout));
+        let mut frame = std::mem::take(&mut self.frame);
+        let prefix = CallPrefix::new(timing.deadline.map(|_| timing.after));
+        frame[HEADER_LEN..HEADER_LEN + CallPrefix::LEN].copy_from_slice(&prefix.to_bytes());
+        Ok((header, frame, timing))
+    }
+
+    fn received(&self, reply: Result<Frame, NoReply>, timing: Timing) -> Result<Frame, CallError> {
+        match reply {
             Ok(reply) if reply.header.kind == Kind::FailureReply => Err(self.failure(&reply)),
             Ok(reply) => Ok(reply),
             Err(error) => Err(no_reply(error, self.target(), timing)),
+        }
+    }
+
+    fn outcome<SO, SE, T, E>(&self, reply: Frame) -> Result<T, E>
+    where
+        SO: for<'de> DeserializeAs<'de, T>,
+        SE: for<'de> DeserializeAs<'de, E>,
+        E: From<CallError>,
+    {
+        match reply.header.kind {
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply, self.remote.connection.budget())?),
+            _ => Ok(self.decode::<SO, T>(&reply, self.remote.connection.budget())?),
         }
     }
 
@@ -216,6 +338,12 @@ impl<'r> OutgoingCall<'r> {
             FailureMessage::NoThread { reason } => {
                 CallError::NoThread(Box::new(NoThread { target, reason: line(reason) }))
             }
+            FailureMessage::Cancelled => CallError::Decoding(Box::new(Decoding {
+                target,
+                argument: None,
+                reason: "the plugin says that the call was cancelled, which it was not".to_owned(),
+                in_reply: true,
+            })),
         }
     }
 
@@ -233,5 +361,9 @@ fn no_reply(error: NoReply, target: CallTarget, timing: Timing) -> CallError {
         NoReply::TimedOut(delivery) => {
             CallError::TimedOut(Box::new(TimedOut { target, after: timing.after, delivery }))
         }
+        NoReply::Busy { limit } => CallError::Busy(Box::new(Busy { target, limit })),
+        NoReply::NoTimer(error) => CallError::failed(format!(
+            "{target} was not sent: the system gives this program no thread to watch its deadline ({error})"
+        )),
     }
 }

@@ -137,7 +137,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
         )));
     }
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
-    let writer = Arc::new(FrameWriter::new(transport, None));
+    let writer = FrameWriter::new(transport, None);
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));

@@ -246,7 +246,7 @@ impl Launcher {
         self
     }
 
-    /// Sets how many calls may wait for their replies at once, over all clients of a plugin; 1,024 unless
+    /// Sets how many calls may wait for their replies at once, over all clients of a plugin; 16,384 unless
     /// set, at least 1. Further calls wait for one of them to end.
     #[must_use]
     pub fn max_in_flight(mut self, calls: u32) -> Self {

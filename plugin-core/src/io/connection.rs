@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::calls::{Calls, NextReader, Settled};
 use super::handshake::Greeted;
 use super::reader::{FrameReader, ReadEnd};
 use super::seat::{Duty, Seat};
 use super::slot::{Slot, Wake};
+use super::timer::Timer;
 use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
-use super::{Condvar, Mutex, lock, wait};
+use super::{Mutex, lock};
 use crate::error::{Delivery, DisconnectCause};
+use crate::options::WhenFull;
 use crate::proto::codec::{self, Budget};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::message::ShutdownMessage;
-use crate::proto::session::{Asked, Outgoing, Role, Violation, check_kind};
+use crate::proto::session::{Asked, Role, Violation, check_kind};
 use crate::proto::{CONTROL_BUDGET, budget_for};
 use crate::record::Record;
 
@@ -29,10 +32,6 @@ const CAUSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long such a caller waits at least, although its own deadline comes earlier: an error that names
 /// the exit status is worth a moment.
 const CAUSE_GRACE: Duration = Duration::from_millis(100);
-
-/// How long a caller whose deadline has come tries to tell the plugin so. It is late already, and the
-/// message is a courtesy; this covers the large frame of another caller on a plugin that reads.
-const CANCEL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// What the owner of a connection is told. Called on the connection's reader thread, which serves all
 /// calls: what takes long belongs on another one.
@@ -63,38 +62,31 @@ pub enum StreamEnd {
 /// A connection to a plugin.
 pub struct Connection {
     transport: Arc<dyn Transport>,
-    writer: FrameWriter,
-    calls: Mutex<Calls>,
-    /// Notified when a call ends, for those that wait to begin.
-    room: Condvar,
-    /// Notified when the connection is closed.
-    gone: Condvar,
+    pub(super) writer: Arc<FrameWriter>,
+    pub(super) calls: Calls,
     seat: Seat,
+    /// The deadlines of tasks.
+    pub(super) timer: Arc<Timer>,
     /// Until the connection has ended.
     events: Mutex<Option<Arc<dyn Events>>>,
+    /// Why this side ended the stream, for the reader that sees nothing but its end.
+    condemned: Mutex<Option<StreamEnd>>,
     budget: Budget,
     max_request: u32,
     stall_timeout: Duration,
 }
-
-struct Calls {
-    outgoing: Outgoing<Arc<Slot<Settled>>>,
-    /// Why no call begins any more.
-    refusal: Option<DisconnectCause>,
-    /// Whether every pending call has been ended.
-    closed: bool,
-    /// Why this side ended the stream, for the reader that sees nothing but its end.
-    condemned: Option<StreamEnd>,
-}
-
-/// How a call that waits comes to its end.
-type Settled = Result<Frame, DisconnectCause>;
 
 /// Why a call has no reply.
 #[derive(Debug)]
 pub(crate) enum NoReply {
     Disconnected(DisconnectCause, Delivery),
     TimedOut(Delivery),
+    /// As many calls as `limit` are in flight, and the caller does not wait for that.
+    Busy {
+        limit: usize,
+    },
+    /// The system has no thread to spare for the deadline of a task.
+    NoTimer(io::Error),
 }
 
 impl Connection {
@@ -112,16 +104,11 @@ impl Connection {
         let connection = Arc::new(Self {
             writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
             transport,
-            calls: Mutex::new(Calls {
-                outgoing: Outgoing::new(ours.in_flight.min(hello.limits.in_flight)),
-                refusal: None,
-                closed: false,
-                condemned: None,
-            }),
-            room: Condvar::new(),
-            gone: Condvar::new(),
+            calls: Calls::new(ours.in_flight.min(hello.limits.in_flight)),
             seat: Seat::new(reader),
+            timer: Arc::default(),
             events: Mutex::new(Some(Arc::from(events))),
+            condemned: Mutex::new(None),
             budget: budget_for(ours.message),
             max_request: hello.limits.message,
             stall_timeout,
@@ -149,13 +136,14 @@ impl Connection {
         &self,
         header: Header,
         mut frame: Vec<u8>,
+        when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<Frame, NoReply> {
         let slot = Arc::new(Slot::new());
         let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
-        let call = self.begin(asked, &slot, deadline)?;
+        let call = self.calls.begin(asked, &slot, when_full, deadline)?;
         seal(&mut frame, Header { call, ..header });
-        match self.writer.write(&frame, deadline) {
+        match self.writer.write(&[&frame], deadline) {
             Ok(()) => {}
             Err(WriteError::Unfinished) => return self.give_up(call, &slot),
             Err(error) => return Err(self.not_sent(call, error, deadline)),
@@ -170,18 +158,17 @@ impl Connection {
 
     /// Asks the plugin for a sign of life and waits for it.
     pub(crate) fn ping(&self, deadline: Option<Instant>) -> Result<Frame, NoReply> {
-        self.call(Header::bare(Kind::Ping), vec![0; HEADER_LEN], deadline)
+        self.call(Header::bare(Kind::Ping), vec![0; HEADER_LEN], WhenFull::Wait, deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.
     pub fn refuse_calls(&self, cause: DisconnectCause) {
-        lock(&self.calls).refusal.get_or_insert(cause);
-        self.room.notify_all();
+        self.calls.refuse(cause);
     }
 
     /// Why calls are refused, if they are.
     pub fn refusal(&self) -> Option<DisconnectCause> {
-        lock(&self.calls).refusal.clone()
+        self.calls.refusal()
     }
 
     /// Asks the plugin to end within `drain` once its running calls are done. At `deadline` the message
@@ -197,58 +184,29 @@ impl Connection {
 
     /// Ends the connection: pending and later calls fail with `cause`, unless an earlier one is known.
     pub fn close(&self, cause: DisconnectCause) {
-        let mut calls = lock(&self.calls);
-        let cause = calls.refusal.get_or_insert(cause).clone();
-        calls.closed = true;
-        for slot in calls.outgoing.drain() {
-            slot.fill(Err(cause.clone()));
-        }
-        drop(calls);
-        self.room.notify_all();
-        self.gone.notify_all();
+        self.calls.close(cause);
         self.transport.shut_down();
+        self.writer.close();
+        self.timer.close();
         self.seat.summon();
     }
 
     /// How many calls wait for their reply.
     pub fn in_flight(&self) -> usize {
-        lock(&self.calls).outgoing.in_flight()
+        self.calls.in_flight()
     }
 
     /// How many replies came after their callers had given up, and were dropped.
     pub fn late_replies(&self) -> u64 {
-        lock(&self.calls).outgoing.late_replies()
-    }
-
-    fn begin(
-        &self,
-        asked: Asked,
-        slot: &Arc<Slot<Settled>>,
-        deadline: Option<Instant>,
-    ) -> Result<u64, NoReply> {
-        let mut calls = lock(&self.calls);
-        loop {
-            if let Some(cause) = &calls.refusal {
-                return Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent));
-            }
-            // A sign of life is wanted most when every call hangs.
-            if asked == Asked::Ping || !calls.outgoing.is_full() {
-                return Ok(calls.outgoing.begin(asked, Arc::clone(slot)));
-            }
-            calls = wait(&self.room, calls, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
-        }
+        self.calls.late_replies()
     }
 
     /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
     fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
-        lock(&self.calls).outgoing.forget(call);
-        self.room.notify_one();
+        self.calls.forget(call);
         let error = match error {
             WriteError::NoTurn | WriteError::Unfinished => return NoReply::TimedOut(Delivery::NotSent),
-            WriteError::Stalled => {
-                self.condemn(StreamEnd::Stalled(self.stall_timeout));
-                io::ErrorKind::TimedOut.into()
-            }
+            WriteError::Stalled => io::ErrorKind::TimedOut.into(),
             WriteError::Io(error) => error,
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.
@@ -256,56 +214,56 @@ impl Connection {
         let now = Instant::now();
         let patience =
             deadline.map_or(CAUSE_TIMEOUT, |at| at.saturating_duration_since(now).max(CAUSE_GRACE));
-        let known = self.wait_closed(now + patience.min(CAUSE_TIMEOUT));
+        let known = self.calls.wait_closed(now + patience.min(CAUSE_TIMEOUT));
         NoReply::Disconnected(
             known.unwrap_or_else(|| DisconnectCause::Io(Arc::new(error))),
             Delivery::NotSent,
         )
     }
 
-    /// Waits until every call has been ended, and says why.
-    fn wait_closed(&self, deadline: Instant) -> Option<DisconnectCause> {
-        let mut calls = lock(&self.calls);
-        while !calls.closed {
-            calls = wait(&self.gone, calls, Some(deadline))?;
-        }
-        calls.refusal.clone()
-    }
-
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
     fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
-        let abandoned = lock(&self.calls).outgoing.abandon(call);
-        match abandoned {
-            Ok(Some(_)) => {
-                self.send_bare(Header::of_call(Kind::Cancel, call), Some(Instant::now() + CANCEL_TIMEOUT));
-                Err(NoReply::TimedOut(Delivery::Unknown))
-            }
-            // Its end is being told at this moment.
-            Ok(None) => match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
-                Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
-                None => Err(NoReply::TimedOut(Delivery::Unknown)),
-            },
-            Err(violation) => {
-                self.condemn(StreamEnd::Violation(violation.to_string()));
-                Err(NoReply::TimedOut(Delivery::Unknown))
-            }
+        if self.cancel(call) {
+            return Err(NoReply::TimedOut(Delivery::Unknown));
         }
+        // Its end is being told at this moment.
+        match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
+            Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
+            None => Err(NoReply::TimedOut(Delivery::Unknown)),
+        }
+    }
+
+    /// Ends a call that nobody waits for any more; false if its end is known or being told at this moment.
+    pub(super) fn cancel(&self, call: u64) -> bool {
+        match self.calls.abandon(call) {
+            Ok(None) => return false,
+            Ok(Some(_)) => {
+                self.post(Header::of_call(Kind::Cancel, call));
+                self.calls.release(call);
+            }
+            Err(violation) => self.condemn(StreamEnd::Violation(violation.to_string())),
+        }
+        true
     }
 
     /// Sends a frame that nobody waits for an answer to.
-    fn send_bare(&self, header: Header, deadline: Option<Instant>) {
-        match self.writer.write(&header.to_bytes(), deadline) {
-            Err(WriteError::Stalled) => self.condemn(StreamEnd::Stalled(self.stall_timeout)),
-            // When the connection is gone, the reader finds out why.
-            Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished | WriteError::Io(_)) => {}
+    fn post(&self, header: Header) {
+        // When the connection is gone, the reader finds out why.
+        if self.writer.post(header).is_err() {
+            self.seat.summon();
         }
     }
 
     /// Ends the stream because the peer cannot be dealt with any more. The reader sees it end, and tells
     /// the owner why.
     fn condemn(&self, end: StreamEnd) {
-        lock(&self.calls).condemned.get_or_insert(end);
+        lock(&self.condemned).get_or_insert(end);
         self.transport.shut_down();
+        self.seat.summon();
+    }
+
+    /// Has somebody read for a task.
+    pub(super) fn summon_reader(&self) {
         self.seat.summon();
     }
 
@@ -313,7 +271,7 @@ impl Connection {
     fn await_reply(&self, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
         loop {
             if let Some(mut reader) = self.seat.sit() {
-                match self.read_for(&mut reader, Some(slot), deadline) {
+                match self.read_for(&mut reader, slot, deadline) {
                     Ok(()) => {
                         self.leave(reader);
                         return slot.take();
@@ -334,65 +292,74 @@ impl Connection {
         }
     }
 
-    /// Reads and hands out frames until this slot is filled or, without one, until some other is.
+    /// Reads and hands out frames until this slot is filled.
     fn read_for(
         &self,
         reader: &mut FrameReader,
-        slot: Option<&Slot<Settled>>,
+        slot: &Slot<Settled>,
         deadline: Option<Instant>,
     ) -> Result<(), ReadEnd> {
-        let mut is_done = slot.is_some_and(Slot::is_filled);
-        while !is_done {
-            let settled = self.handle(reader.next_frame(deadline)?, deadline)?;
-            is_done = slot.map_or(settled, Slot::is_filled);
+        while !slot.is_filled() {
+            self.handle(reader.next_frame(deadline)?)?;
         }
         // What is here already costs no system call: it is handed out before the seat is left.
         while let Some(frame) = reader.next_buffered() {
-            self.handle(frame, deadline)?;
+            self.handle(frame)?;
         }
         Ok(())
+    }
+
+    /// Reads and hands out frames until a thread has got its reply, which then can read for itself. Tasks
+    /// cannot, so it reads on while there are some.
+    fn read_for_others(&self, reader: &mut FrameReader) -> Result<(), ReadEnd> {
+        loop {
+            let mut answered = self.handle(reader.next_frame(None)?)?;
+            while let Some(frame) = reader.next_buffered() {
+                answered |= self.handle(frame)?;
+            }
+            if answered && !self.calls.has_tasks() {
+                return Ok(());
+            }
+        }
     }
 
     /// Leaves the seat, to somebody who waits.
     fn leave(&self, reader: FrameReader) {
         self.seat.leave(reader);
-        let next = lock(&self.calls).outgoing.any_waiter().cloned();
-        if let Some(slot) = next {
-            slot.nudge();
+        match self.calls.next_reader() {
+            NextReader::Thread(slot) => slot.nudge(),
+            NextReader::Attendant => self.seat.summon(),
+            NextReader::Nobody => {}
         }
     }
 
-    /// Sits in the seat while nobody calls, and tells the owner of the end.
+    /// Sits in the seat while no thread calls, and tells the owner of the end.
     fn attend(&self) {
         let end = loop {
             match self.seat.attend() {
-                Duty::Read(mut reader) => match self.read_for(&mut reader, None, None) {
+                Duty::Read(mut reader) => match self.read_for_others(&mut reader) {
                     Ok(()) => self.leave(reader),
                     Err(end) => self.seat.end(end.into()),
                 },
                 Duty::End(end) => break end,
             }
         };
-        let end = lock(&self.calls).condemned.take().unwrap_or(end);
+        let stalled = self.writer.has_stalled().then_some(StreamEnd::Stalled(self.stall_timeout));
+        let end = lock(&self.condemned).take().or(stalled).unwrap_or(end);
         let events = lock(&self.events).take();
         // While the plugin is being ended, its closing the connection is what was wanted.
         let cause = self.refusal().or_else(|| Some(events?.ended(end)));
         self.close(cause.expect("the events are there until this one end"));
     }
 
-    /// Handles a frame, for a caller that has until `deadline`; whether it is the answer to a call.
-    fn handle(&self, frame: Frame, deadline: Option<Instant>) -> Result<bool, Violation> {
+    /// Handles a frame; whether it is the answer to the call of a thread.
+    fn handle(&self, frame: Frame) -> Result<bool, Violation> {
         check_kind(Role::Host, frame.header.kind)?;
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
-                let mut calls = lock(&self.calls);
-                let waiter = calls.outgoing.settle(&frame.header)?;
-                drop(calls);
-                self.room.notify_one();
-                if let Some(slot) = waiter {
-                    slot.fill(Ok(frame));
-                }
-                return Ok(true);
+                let Some(waiter) = self.calls.settle(&frame.header)? else { return Ok(false) };
+                waiter.slot.fill(Ok(frame));
+                return Ok(!waiter.is_task);
             }
             Kind::Log => {
                 let record = codec::decode(&frame.payload, CONTROL_BUDGET)
@@ -402,7 +369,7 @@ impl Connection {
                     events.record(record);
                 }
             }
-            Kind::Ping => self.send_bare(Header::of_call(Kind::Pong, frame.header.call), deadline),
+            Kind::Ping => self.post(Header::of_call(Kind::Pong, frame.header.call)),
             // The end of the stream follows, and says the same.
             Kind::Goodbye => {}
             Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {

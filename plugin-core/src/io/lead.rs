@@ -12,9 +12,8 @@
 use std::time::{Duration, Instant};
 
 use super::reader::FrameReader;
-use super::server::Stop;
+use super::server::{Call, Stop};
 use super::{Condvar, Mutex, lock, wait};
-use crate::proto::frame::Frame;
 
 /// How long a method may keep the connection from being read, half of it. A thread that looks this often
 /// uses half a percent of a core, and only while there are calls.
@@ -43,7 +42,7 @@ struct State {
     /// Whether the monitor sleeps until it is woken.
     is_asleep: bool,
     /// What the monitor gives to the runner.
-    offer: Option<(FrameReader, Frame)>,
+    offer: Option<(FrameReader, Call)>,
     /// What the runner gives back.
     returned: Option<Returned>,
     is_closed: bool,
@@ -59,13 +58,13 @@ pub(crate) enum Returned {
 
 impl Lead {
     /// Gives the runner a call and the reader.
-    pub(crate) fn offer(&self, reader: FrameReader, call: Frame) {
+    pub(crate) fn offer(&self, reader: FrameReader, call: Call) {
         lock(&self.state).offer = Some((reader, call));
         self.runner.notify_one();
     }
 
     /// Waits, as the runner, for an offer; `None` when there will be none any more.
-    pub(crate) fn accept(&self) -> Option<(FrameReader, Frame)> {
+    pub(crate) fn accept(&self) -> Option<(FrameReader, Call)> {
         let mut state = lock(&self.state);
         loop {
             if state.is_closed {

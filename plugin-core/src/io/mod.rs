@@ -4,13 +4,18 @@
 //! sleeps on its [`slot`]. Plugin: calls run where they are read, and on [`workers`] when they are slow; the
 //! [`lead`] says who reads.
 
+mod answer;
+mod calls;
 pub(crate) mod connection;
+pub(crate) mod future;
 pub(crate) mod handshake;
 mod lead;
 pub(crate) mod reader;
 mod seat;
 pub(crate) mod server;
 mod slot;
+mod tasks;
+mod timer;
 pub(crate) mod transport;
 mod workers;
 pub(crate) mod writer;

@@ -40,6 +40,8 @@ struct State {
     doze: Duration,
     /// Whether the background thread is to sit down at once, or to end.
     is_urgent: bool,
+    /// Whether the background thread sits.
+    is_attended: bool,
     /// Why nothing more can be read.
     end: Option<StreamEnd>,
 }
@@ -54,8 +56,14 @@ pub(crate) enum Duty {
 
 impl Seat {
     pub(crate) fn new(reader: FrameReader) -> Self {
-        let state =
-            State { reader: Some(reader), turns: 0, doze: Duration::ZERO, is_urgent: true, end: None };
+        let state = State {
+            reader: Some(reader),
+            turns: 0,
+            doze: Duration::ZERO,
+            is_urgent: true,
+            is_attended: false,
+            end: None,
+        };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -71,6 +79,7 @@ impl Seat {
     pub(crate) fn leave(&self, reader: FrameReader) {
         let mut state = lock(&self.state);
         state.reader = Some(reader);
+        state.is_attended = false;
         // While the background thread dozes for long, nobody has called for long, but for the one who
         // leaves; and it may be waited for.
         if state.doze > TICK || state.is_urgent {
@@ -82,12 +91,16 @@ impl Seat {
     pub(crate) fn end(&self, end: StreamEnd) {
         let mut state = lock(&self.state);
         state.end = Some(end);
+        state.is_attended = false;
         self.wake(state);
     }
 
     /// Has the background thread sit down as soon as the seat is free.
     pub(crate) fn summon(&self) {
-        self.wake(lock(&self.state));
+        let state = lock(&self.state);
+        if !state.is_attended {
+            self.wake(state);
+        }
     }
 
     /// Waits until the background thread is needed.
@@ -103,6 +116,7 @@ impl Seat {
                 && let Some(reader) = state.reader.take()
             {
                 state.is_urgent = false;
+                state.is_attended = true;
                 state.doze = Duration::ZERO;
                 return Duty::Read(reader);
             }

@@ -1,44 +1,46 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::answer::Work;
 use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
-use super::writer::{FrameWriter, WriteError};
+use super::writer::FrameWriter;
 use super::{Condvar, Mutex, lock, wait};
-use crate::incoming::{Incoming, Refusal, Reply};
+use crate::context;
 use crate::interface::Service;
-use crate::panic::catch;
 use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, Header, Kind, seal};
+use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::hello::WireLimits;
-use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
+use crate::proto::message::{CallPrefix, RefuseMessage, ShutdownMessage};
 use crate::proto::session::{Role, Running, Violation, check_kind};
 use crate::proto::{CONTROL_BUDGET, budget_for};
 
 /// Serves the calls of a host.
 pub(crate) struct Server {
-    writer: Arc<FrameWriter>,
+    pub(super) writer: Arc<FrameWriter>,
+    /// Run the calls that are not run where they are read.
+    pub(super) workers: Arc<Workers<Work>>,
     /// The instances; the host names them by their position, from 1. Taken out at the end, so that what the
     /// plugin does when it is dropped is done before the process ends.
-    services: Mutex<Arc<[Arc<dyn Service>]>>,
-    state: Mutex<State>,
+    pub(super) services: Mutex<Arc<[Arc<dyn Service>]>>,
+    pub(super) state: Mutex<State>,
     /// Notified when no call runs any more, and when the host is gone.
-    changed: Condvar,
+    pub(super) changed: Condvar,
     /// What decoding the arguments of one call may cost.
-    budget: Budget,
+    pub(super) budget: Budget,
     /// The largest reply that the host accepts.
-    max_reply: u32,
+    pub(super) max_reply: u32,
     /// Called when nothing can be written any more although the host is there.
-    on_broken: fn(&io::Error),
+    pub(super) on_broken: fn(&io::Error),
 }
 
-struct State {
-    running: Running,
+pub(super) struct State {
+    pub(super) running: Running<Arc<context::State>>,
     /// Whether the host was gone before the calls were done.
     host_gone: bool,
 }
@@ -76,7 +78,15 @@ impl Server {
         theirs: WireLimits,
         on_broken: fn(&io::Error),
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            workers: Workers::new({
+                let this = Weak::clone(this);
+                move |work| {
+                    if let Some(this) = this.upgrade() {
+                        this.work(work);
+                    }
+                }
+            }),
             writer,
             services: Mutex::new(services.into()),
             state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
@@ -89,19 +99,20 @@ impl Server {
 
     /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
     pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
-        let this = Arc::clone(self);
-        let workers = Workers::new(move |call: Frame| this.answer(&call));
         let lead = Arc::new(Lead::default());
-        let end = match self.serve(reader, &workers, &lead) {
-            Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader, &workers),
+        let end = match self.serve(reader, &lead) {
+            Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader),
             Stop::End(end) => end,
         };
         lead.close();
-        workers.close();
+        for call in lock(&self.state).running.iter() {
+            call.cancel();
+        }
+        self.workers.close();
         end
     }
 
-    fn serve(self: &Arc<Self>, reader: FrameReader, workers: &Arc<Workers<Frame>>, lead: &Arc<Lead>) -> Stop {
+    fn serve(self: &Arc<Self>, reader: FrameReader, lead: &Arc<Lead>) -> Stop {
         let mut has_runner = false;
         let mut mine = Some(reader);
         loop {
@@ -109,6 +120,8 @@ impl Server {
                 Returned::Reader(reader) => reader,
                 Returned::Stop(stop) => return stop,
             };
+            // The runner may hold some back, and is busy with a slow call.
+            self.flush();
             loop {
                 let (next, call, is_alone) = match self.read_call(reader) {
                     Ok(read) => read,
@@ -120,7 +133,7 @@ impl Server {
                     lead.offer(reader, call);
                     break;
                 }
-                self.submit(workers, call);
+                self.submit(call);
             }
         }
     }
@@ -137,29 +150,41 @@ impl Server {
     }
 
     /// Runs calls where they are read, while they are short or come one by one.
-    fn run_calls(&self, lead: &Lead) {
+    fn run_calls(self: &Arc<Self>, lead: &Lead) {
         while let Some((mut reader, mut call)) = lead.accept() {
             loop {
-                let begun = Instant::now();
+                // Then the replies to a batch of short calls leave together.
+                let more_follow = reader.has_buffered();
+                let begun = more_follow.then(Instant::now);
                 lead.park(reader);
-                self.answer(&call);
-                // Otherwise the monitor reads now.
-                let Some(parked) = lead.reclaim() else { break };
-                if parked.has_buffered() && begun.elapsed() > SHORT_CALL {
+                self.answer(call, more_follow);
+                let Some(parked) = lead.reclaim() else {
+                    // The monitor reads now.
+                    self.flush();
+                    break;
+                };
+                if begun.is_some_and(|begun| begun.elapsed() > SHORT_CALL) {
+                    self.flush();
                     lead.give_back(Returned::Reader(parked));
                     break;
                 }
                 (reader, call) = match self.read_call(parked) {
                     Ok((reader, call, _)) => (reader, call),
-                    Err(stop) => return lead.give_back(Returned::Stop(stop)),
+                    Err(stop) => {
+                        self.flush();
+                        return lead.give_back(Returned::Stop(stop));
+                    }
                 };
             }
         }
     }
 
     /// Reads up to the next call, and says whether no other one runs.
-    fn read_call(&self, mut reader: FrameReader) -> Result<(FrameReader, Frame, bool), Stop> {
+    fn read_call(self: &Arc<Self>, mut reader: FrameReader) -> Result<(FrameReader, Call, bool), Stop> {
         loop {
+            if !reader.has_buffered() {
+                self.flush();
+            }
             let end = match reader.next_frame(None).and_then(|frame| Ok(self.handle(frame)?)) {
                 Ok(Next::Read) => continue,
                 Ok(Next::Call(call, is_alone)) => return Ok((reader, call, is_alone)),
@@ -175,27 +200,14 @@ impl Server {
         }
     }
 
-    /// Has a worker thread run a call.
-    fn submit(&self, workers: &Arc<Workers<Frame>>, call: Frame) {
-        if let Err((call, error)) = workers.submit(call) {
-            let reason = error.to_string();
-            self.reply(call.header, Err(FailureMessage::NoThread { reason }));
-        }
-    }
-
     /// Lets the running calls end, for as long as the host allows and is there, and says goodbye.
-    fn shut_down(
-        self: &Arc<Self>,
-        drain: Duration,
-        reader: FrameReader,
-        workers: &Arc<Workers<Frame>>,
-    ) -> ServeEnd {
-        let (this, its_workers) = (Arc::clone(self), Arc::clone(workers));
+    fn shut_down(self: &Arc<Self>, drain: Duration, reader: FrameReader) -> ServeEnd {
+        let this = Arc::clone(self);
         let watch = move || {
             // It reads on, so that pings are answered and the end of the host is seen.
             let mut reader = reader;
             while let Ok((next, call, _)) = this.read_call(reader) {
-                this.submit(&its_workers, call);
+                this.submit(call);
                 reader = next;
             }
             lock(&this.state).host_gone = true;
@@ -223,7 +235,7 @@ impl Server {
         }
         drop(std::mem::replace(&mut *lock(&self.services), Arc::new([])));
         // The host waits for the end of the process, not for this.
-        let _ = self.writer.write_bare(Header::bare(Kind::Goodbye));
+        let _ = self.writer.write(&[&Header::bare(Kind::Goodbye).to_bytes()], None);
         ServeEnd::ShutDown
     }
 
@@ -236,15 +248,22 @@ impl Server {
         };
         match header.kind {
             Kind::Call => {
+                let prefix = CallPrefix::read(&frame.payload).map_err(bad)?;
+                let context = context::State::new(prefix.deadline(Instant::now));
                 let mut state = lock(&self.state);
                 let is_alone = state.running.is_empty();
-                state.running.begin(header.call)?;
-                return Ok(Next::Call(frame, is_alone));
+                state.running.begin(header.call, Arc::clone(&context))?;
+                return Ok(Next::Call(Call { frame, context }, is_alone));
             }
             // If it cannot be sent, the next read meets the end of the stream.
-            Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, header.call))),
-            // A plugin may run a call to its end although nobody waits for it any more.
-            Kind::Cancel | Kind::Pong => {}
+            Kind::Ping => drop(self.writer.post(Header::of_call(Kind::Pong, header.call))),
+            Kind::Cancel => {
+                let context = lock(&self.state).running.cancel(header.call).cloned();
+                if let Some(context) = context {
+                    context.cancel();
+                }
+            }
+            Kind::Pong => {}
             Kind::Shutdown => {
                 let message: ShutdownMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Next::ShutDown(Duration::from_millis(message.drain_ms)));
@@ -259,60 +278,18 @@ impl Server {
         }
         Ok(Next::Read)
     }
+}
 
-    /// Runs one call and sends its outcome.
-    fn answer(&self, call: &Frame) {
-        let outcome = match self.service(call.header.object) {
-            None => Err(FailureMessage::UnknownObject),
-            Some(service) => {
-                let incoming = Incoming::new(call.header.method, &call.payload, self.budget, self.max_reply);
-                match catch(|| service.dispatch(incoming)) {
-                    Ok(Ok(reply)) => Ok(reply),
-                    Ok(Err(refusal)) => Err(refusal.into_message()),
-                    Err(panic) => Err(FailureMessage::Panicked {
-                        message: panic.message,
-                        location: panic.location,
-                        backtrace: panic.backtrace,
-                    }),
-                }
-            }
-        };
-        self.reply(call.header, outcome);
-    }
-
-    fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
-        let index = usize::try_from(object.checked_sub(1)?).ok()?;
-        lock(&self.services).get(index).cloned()
-    }
-
-    fn reply(&self, call: Header, outcome: Result<Reply, FailureMessage>) {
-        lock(&self.state).running.begin_reply(call.call);
-        let written = match outcome {
-            Ok(Reply { kind, mut frame }) => {
-                seal(&mut frame, Header::of_call(kind, call.call));
-                self.writer.write(&frame, None)
-            }
-            Err(failure) => {
-                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
-            }
-        };
-        if let Err(WriteError::Io(error)) = written
-            && !is_hang_up(&error)
-        {
-            (self.on_broken)(&error);
-        }
-        let mut state = lock(&self.state);
-        state.running.end_reply();
-        if state.running.is_empty() {
-            self.changed.notify_all();
-        }
-    }
+/// A call that arrived.
+pub(crate) struct Call {
+    pub(super) frame: Frame,
+    pub(super) context: Arc<context::State>,
 }
 
 /// What to do after a frame.
 enum Next {
     Read,
-    Call(Frame, bool),
+    Call(Call, bool),
     ShutDown(Duration),
     Refused(String),
 }
@@ -328,27 +305,6 @@ impl Drop for Watched<'_> {
         if !self.is_well {
             let reason = "the thread that runs calls panicked; report that to the authors of plugin-core";
             self.lead.give_back(Returned::Stop(Stop::End(ServeEnd::Failed(reason.to_owned()))));
-        }
-    }
-}
-
-/// Whether the host is gone, which the thread that reads meets as well.
-fn is_hang_up(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
-    )
-}
-
-impl Refusal {
-    fn into_message(self) -> FailureMessage {
-        match self {
-            Self::UnknownMethod => FailureMessage::UnknownMethod,
-            Self::BadArgument { argument, reason } => {
-                FailureMessage::BadArguments { argument: argument.to_owned(), reason }
-            }
-            Self::BadReply { reason } => FailureMessage::BadReply { reason },
-            Self::ReplyTooLarge { size, limit } => FailureMessage::ReplyTooLarge { size, limit },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A stream of bytes to the peer: a local socket, or a pipe in memory for tests.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Instant;
 
 /// A two-way stream of bytes that one thread may read while another writes.
@@ -11,11 +11,22 @@ pub trait Transport: Send + Sync + 'static {
     /// `TimedOut` at `deadline`; otherwise those of the system.
     fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize>;
 
-    /// Writes at least one byte of `bytes`, which is not empty.
+    /// Writes at least one byte of `slices`, which hold some, in their order.
     ///
     /// # Errors
     /// `TimedOut` at `deadline`; otherwise those of the system.
-    fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize>;
+    fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize>;
+
+    /// Writes as [`write`](Self::write) does, if the peer has room at this moment.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it has none; otherwise those of the system.
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(slices, Some(Instant::now())).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => io::ErrorKind::WouldBlock.into(),
+            _ => error,
+        })
+    }
 
     /// Ends both directions: reads give what has arrived already and then the end, here and at the peer.
     fn shut_down(&self);
@@ -31,7 +42,7 @@ pub(crate) fn write_all(
     deadline: Option<Instant>,
 ) -> io::Result<()> {
     while !bytes.is_empty() {
-        bytes = &bytes[transport.write(bytes, deadline)?..];
+        bytes = &bytes[transport.write(&[IoSlice::new(bytes)], deadline)?..];
     }
     Ok(())
 }
@@ -41,12 +52,12 @@ pub(crate) mod memory {
     //! A transport in memory, which takes a bounded number of bytes as a socket does.
 
     use std::collections::VecDeque;
-    use std::io;
-    use std::sync::{Arc, Condvar, Mutex};
+    use std::io::{self, IoSlice};
+    use std::sync::Arc;
     use std::time::Instant;
 
     use super::Transport;
-    use crate::io::lock;
+    use crate::sync::{Condvar, Mutex, lock, wait};
 
     struct Pipe {
         state: Mutex<(VecDeque<u8>, bool)>,
@@ -66,16 +77,7 @@ pub(crate) mod memory {
                     self.changed.notify_all();
                     return Ok(result);
                 }
-                state = match deadline {
-                    None => self.changed.wait(state).unwrap(),
-                    Some(at) => {
-                        let left = at.saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            return Err(io::ErrorKind::TimedOut.into());
-                        }
-                        self.changed.wait_timeout(state, left).unwrap().0
-                    }
-                };
+                state = wait(&self.changed, state, deadline).ok_or(io::ErrorKind::TimedOut)?;
             }
         }
     }
@@ -110,15 +112,17 @@ pub(crate) mod memory {
             })
         }
 
-        fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
-            let capacity = self.outgoing.capacity;
+        fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
             self.outgoing.wait_until(deadline, |(stored, closed)| {
                 if *closed {
                     return Some(Err(io::ErrorKind::BrokenPipe.into()));
                 }
-                let count = bytes.len().min(capacity - stored.len());
-                stored.extend(&bytes[..count]);
-                (count > 0).then_some(Ok(count))
+                let before = stored.len();
+                for slice in slices {
+                    let room = self.outgoing.capacity - stored.len();
+                    stored.extend(&slice[..slice.len().min(room)]);
+                }
+                (stored.len() > before).then(|| Ok(stored.len() - before))
             })?
         }
 

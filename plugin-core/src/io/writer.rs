@@ -1,13 +1,37 @@
 //! Writes frames, one at a time, whichever thread they come from.
+//!
+//! One thread has the *turn* at a time. Who finds it taken waits for it, or leaves a frame in the *queue*, which
+//! goes out before the turn is given up. What a peer does not take at once is left to a *flusher*: a thread
+//! that exists while there is something left over, so that nobody has to wait for a slow peer who does not
+//! want to.
+//!
+//! The invariant: **while there are bytes to write, a thread has the turn or the flusher is awake**, unless
+//! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon.
+
+mod line;
 
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use self::line::{Line, Stop};
 use super::transport::Transport;
-use super::{Condvar, Mutex, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, wait};
 use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
+
+/// From how many bytes in the queue on tasks wait until there are fewer. A few reads of the peer; a part of
+/// a large message fits.
+const QUEUE_LIMIT: usize = 256 * 1024;
+
+/// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
+/// pile up asks for signs of life without end and takes none.
+const POST_LIMIT: usize = 1024 * 1024;
+
+/// How long a flusher without work waits for some before it ends.
+const FLUSHER_IDLE: Duration = Duration::from_secs(10);
 
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
@@ -16,31 +40,33 @@ pub(crate) struct FrameWriter {
     /// take, before the connection is given up.
     stall_timeout: Option<Duration>,
     state: Mutex<State>,
-    /// Notified when a writer has finished its frame.
+    /// Notified when the turn is free.
     free: Condvar,
+    /// Wakes the flusher.
+    left_over: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whether some thread writes a frame now.
-    busy: bool,
-    /// Whether a frame was cut off, so that the peer could not read what follows.
-    broken: bool,
-    /// What the thread that writes needs to know, and leaves to the next one.
+    /// Whether some thread has the turn.
+    is_taken: bool,
+    end: Option<End>,
+    /// What the thread that has the turn needs to know, and leaves to the next one.
     line: Line,
+    /// Whole frames that go out after the rest in `line` and before any other.
+    queue: Vec<u8>,
+    /// Tasks that wait for room in the queue.
+    tasks: Vec<Waker>,
+    has_flusher: bool,
 }
 
-/// How far the stream of bytes has come.
-#[derive(Default)]
-struct Line {
-    /// The end of a frame whose caller did not wait for it to be taken. It goes before the next frame.
-    rest: Vec<u8>,
-    /// How much time is left for the frame that the peer has begun to take: a peer that takes a byte now
-    /// and then must not hold up everybody's frames without end. It does not pass while nobody writes.
-    time_left: Option<Duration>,
-    /// Since when the peer has taken nothing, if it was asked to. Kept from frame to frame, so that
-    /// writers with short deadlines do not hide that it has stopped.
-    waiting_since: Option<Instant>,
+/// Why nothing can be written any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The connection failed or was closed.
+    Broken,
+    /// The peer took nothing for too long.
+    Stalled,
 }
 
 /// A frame was not written whole.
@@ -56,13 +82,6 @@ pub(crate) enum WriteError {
     Io(io::Error),
 }
 
-/// Why bytes were not written, with how many were.
-enum Stop {
-    Deadline(usize),
-    Stalled,
-    Io(io::Error),
-}
-
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
@@ -75,103 +94,272 @@ impl From<WriteError> for io::Error {
 }
 
 impl FrameWriter {
-    pub(crate) fn new(transport: Arc<dyn Transport>, stall_timeout: Option<Duration>) -> Self {
-        Self { transport, stall_timeout, state: Mutex::default(), free: Condvar::new() }
+    pub(crate) fn new(transport: Arc<dyn Transport>, stall_timeout: Option<Duration>) -> Arc<Self> {
+        Arc::new(Self {
+            transport,
+            stall_timeout,
+            state: Mutex::default(),
+            free: Condvar::new(),
+            left_over: Condvar::new(),
+        })
     }
 
-    /// Writes a sealed frame, once the frames of other threads are written.
-    pub(crate) fn write(&self, frame: &[u8], deadline: Option<Instant>) -> Result<(), WriteError> {
-        let mut line = self.take_turn(deadline)?;
-        let result = self.write_now(frame, deadline, &mut line);
-        self.end_turn(matches!(result, Err(WriteError::Stalled | WriteError::Io(_))), line);
+    /// Writes a sealed frame, given in pieces, once the frames of other threads are written.
+    pub(crate) fn write(
+        self: &Arc<Self>,
+        frame: &[&[u8]],
+        deadline: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut state = lock(&self.state);
+        while state.is_taken {
+            // Without a deadline this ends too: whoever writes is bound by the stall timeout.
+            state = wait(&self.free, state, deadline).ok_or(WriteError::NoTurn)?;
+        }
+        if let Some(end) = state.end {
+            return Err(end.into());
+        }
+        let mut line = take_turn(&mut state);
+        drop(state);
+        let written = line.write(&*self.transport, frame, deadline, self.stall_timeout);
+        let result = match written {
+            Ok(()) => Ok(()),
+            Err(Stop::Deadline { begun: false }) => Err(WriteError::NoTurn),
+            Err(Stop::Deadline { begun: true }) => Err(WriteError::Unfinished),
+            Err(Stop::Stalled) => Err(WriteError::Stalled),
+            Err(Stop::Io(error)) => Err(WriteError::Io(error)),
+        };
+        self.end_turn(line, end_of(&result));
         result
+    }
+
+    /// Writes a frame without making the task wait for other threads or the peer: what they do not let pass
+    /// at once is copied, and written later. The task waits while too much of that kind is left.
+    pub(crate) fn poll_write(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        frame: &[&[u8]],
+    ) -> Poll<Result<(), WriteError>> {
+        let mut state = lock(&self.state);
+        if let Some(end) = state.end {
+            return Poll::Ready(Err(end.into()));
+        }
+        if state.queue.len() + state.line.rest_len() >= QUEUE_LIMIT {
+            state.tasks.push(context.waker().clone());
+            return Poll::Pending;
+        }
+        for piece in frame {
+            state.queue.extend_from_slice(piece);
+        }
+        Poll::Ready(self.flush_now(state))
+    }
+
+    /// Sends a frame without a payload, soon, and without waiting.
+    pub(crate) fn post(self: &Arc<Self>, header: Header) -> Result<(), WriteError> {
+        let mut state = lock(&self.state);
+        if let Some(end) = state.end {
+            return Err(end.into());
+        }
+        if state.queue.len() >= POST_LIMIT {
+            drop(state);
+            self.stop(End::Stalled);
+            return Err(WriteError::Stalled);
+        }
+        state.queue.extend_from_slice(&header.to_bytes());
+        self.flush_now(state)
+    }
+
+    /// Keeps a sealed frame for the next write. The caller sees to it that one follows soon; false if there is
+    /// so much by now that it should be the next thing to happen.
+    pub(crate) fn hold(&self, frame: &[&[u8]]) -> bool {
+        let mut state = lock(&self.state);
+        for piece in frame {
+            state.queue.extend_from_slice(piece);
+        }
+        state.queue.len() < QUEUE_LIMIT / 4
+    }
+
+    /// Writes what was held back, as far as the peer takes it at once.
+    pub(crate) fn flush(self: &Arc<Self>) -> Result<(), WriteError> {
+        self.flush_now(lock(&self.state))
     }
 
     /// Encodes and writes a frame whose payload is one of our own messages.
     pub(crate) fn write_message<T: serde::Serialize>(
-        &self,
+        self: &Arc<Self>,
         header: Header,
         message: &T,
         deadline: Option<Instant>,
     ) -> Result<(), WriteError> {
-        self.write(&message_frame(header, message)?, deadline)
+        self.write(&[&message_frame(header, message)?], deadline)
     }
 
-    /// Writes a frame without a payload.
-    pub(crate) fn write_bare(&self, header: Header) -> Result<(), WriteError> {
-        self.write(&header.to_bytes(), None)
+    /// Whether the connection was given up because the peer took nothing.
+    pub(crate) fn has_stalled(&self) -> bool {
+        lock(&self.state).end == Some(End::Stalled)
     }
 
-    fn take_turn(&self, deadline: Option<Instant>) -> Result<Line, WriteError> {
-        let mut state = lock(&self.state);
-        while state.busy {
-            // Without a deadline this ends too: whoever writes is bound by the stall timeout.
-            state = wait(&self.free, state, deadline).ok_or(WriteError::NoTurn)?;
+    /// Refuses frames from now on, and lets the flusher end.
+    pub(crate) fn close(&self) {
+        self.stop(End::Broken);
+    }
+
+    /// Writes the queue, unless some other thread does.
+    fn flush_now(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), WriteError> {
+        if let Some(end) = state.end {
+            return Err(end.into());
         }
-        if state.broken {
-            return Err(WriteError::Io(io::ErrorKind::BrokenPipe.into()));
+        if state.is_taken || !state.has_bytes() {
+            return Ok(());
         }
-        state.busy = true;
-        Ok(std::mem::take(&mut state.line))
-    }
-
-    fn end_turn(&self, broken: bool, line: Line) {
-        let mut state = lock(&self.state);
-        state.busy = false;
-        state.line = line;
-        state.broken |= broken;
+        let line = take_turn(&mut state);
         drop(state);
-        if broken { self.free.notify_all() } else { self.free.notify_one() }
-    }
-
-    /// Writes what an earlier caller left, then `frame`.
-    fn write_now(&self, frame: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), WriteError> {
-        let mut rest = std::mem::take(&mut line.rest);
-        match self.push(&rest, deadline, line) {
-            Ok(()) => {}
-            Err(Stop::Deadline(count)) => {
-                rest.drain(..count);
-                line.rest = rest;
-                return Err(WriteError::NoTurn);
-            }
-            Err(Stop::Stalled) => return Err(WriteError::Stalled),
-            Err(Stop::Io(error)) => return Err(WriteError::Io(error)),
-        }
-        match self.push(frame, deadline, line) {
-            Ok(()) => Ok(()),
-            Err(Stop::Deadline(0)) => Err(WriteError::NoTurn),
-            Err(Stop::Deadline(count)) => {
-                line.rest = frame[count..].to_vec();
-                Err(WriteError::Unfinished)
-            }
-            Err(Stop::Stalled) => Err(WriteError::Stalled),
-            Err(Stop::Io(error)) => Err(WriteError::Io(error)),
-        }
-    }
-
-    /// Writes the bytes up to the end of a frame.
-    fn push(&self, bytes: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), Stop> {
-        let mut count = 0;
-        let mut end_by = line.time_left.take().and_then(|left| Instant::now().checked_add(left));
-        while count < bytes.len() {
-            let since = *line.waiting_since.get_or_insert_with(Instant::now);
-            let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
-            let last = [stall, end_by].into_iter().flatten().min();
-            match self.transport.write(&bytes[count..], last.into_iter().chain(deadline).min()) {
-                Ok(more) => {
-                    count += more;
-                    line.waiting_since = None;
-                    end_by = end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
-                }
-                Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(Stop::Io(error)),
-                Err(_) if last.is_some_and(|at| at <= Instant::now()) => return Err(Stop::Stalled),
-                Err(_) => {
-                    line.time_left = end_by.map(|at| at.saturating_duration_since(Instant::now()));
-                    return Err(Stop::Deadline(count));
-                }
-            }
-        }
+        self.end_turn(line, None);
         Ok(())
+    }
+
+    /// Gives up the turn, after whatever is in the queue by then.
+    fn end_turn(self: &Arc<Self>, mut line: Line, mut end: Option<End>) {
+        loop {
+            if end.is_none() {
+                match line.write_some(&*self.transport) {
+                    Ok(()) => {}
+                    Err(Stop::Stalled) => end = Some(End::Stalled),
+                    Err(_) => end = Some(End::Broken),
+                }
+            }
+            if let Some(end) = end {
+                self.stop(end);
+            }
+            let mut state = lock(&self.state);
+            if state.end.is_none() && line.is_empty() && !state.queue.is_empty() {
+                line.put(std::mem::take(&mut state.queue));
+                continue;
+            }
+            state.line = line;
+            return self.release(state);
+        }
+    }
+
+    /// Lets the next thread have the turn.
+    fn release(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        state.is_taken = false;
+        let is_left_over = state.end.is_none() && state.has_bytes();
+        let is_alone = is_left_over && !std::mem::replace(&mut state.has_flusher, true);
+        let tasks = if state.queue.len() + state.line.rest_len() < QUEUE_LIMIT || state.end.is_some() {
+            std::mem::take(&mut state.tasks)
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        self.free.notify_one();
+        for task in tasks {
+            task.wake();
+        }
+        if is_alone {
+            let this = Arc::clone(self);
+            let started = thread::Builder::new().name("plugin flush".into()).spawn(move || this.attend());
+            if started.is_err() {
+                // The peer has to be waited for, and there is no other thread for it.
+                let mut state = lock(&self.state);
+                state.has_flusher = false;
+                self.write_left_over(state);
+            }
+        } else if is_left_over {
+            self.left_over.notify_one();
+        }
+    }
+
+    /// The flusher: waits for a slow peer.
+    fn attend(self: &Arc<Self>) {
+        let mut idle_until = None;
+        let mut state = lock(&self.state);
+        loop {
+            if state.end.is_some() {
+                return;
+            }
+            if state.has_bytes() && !state.is_taken {
+                idle_until = None;
+                self.write_left_over(state);
+                state = lock(&self.state);
+                continue;
+            }
+            let until = *idle_until.get_or_insert_with(|| Instant::now() + FLUSHER_IDLE);
+            let Some(guard) = wait(&self.left_over, state, Some(until)) else {
+                state = lock(&self.state);
+                if !state.has_bytes() {
+                    state.has_flusher = false;
+                    return;
+                }
+                idle_until = None;
+                continue;
+            };
+            state = guard;
+        }
+    }
+
+    /// Writes what was left over, for as long as the peer takes.
+    fn write_left_over(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.is_taken || state.end.is_some() {
+            return;
+        }
+        let mut line = take_turn(&mut state);
+        drop(state);
+        let end = match line.write(&*self.transport, &[], None, self.stall_timeout) {
+            Ok(()) | Err(Stop::Deadline { .. }) => None,
+            Err(Stop::Stalled) => Some(End::Stalled),
+            Err(Stop::Io(_)) => Some(End::Broken),
+        };
+        self.end_turn(line, end);
+    }
+
+    fn stop(&self, end: End) {
+        let mut state = lock(&self.state);
+        let is_first = state.end.is_none();
+        state.end.get_or_insert(end);
+        state.queue = Vec::new();
+        let tasks = std::mem::take(&mut state.tasks);
+        drop(state);
+        if is_first && end == End::Stalled {
+            // The thread that reads sees the end, and tells the owner why.
+            self.transport.shut_down();
+        }
+        self.free.notify_all();
+        self.left_over.notify_all();
+        for task in tasks {
+            task.wake();
+        }
+    }
+}
+
+impl State {
+    fn has_bytes(&self) -> bool {
+        !self.line.is_empty() || !self.queue.is_empty()
+    }
+}
+
+fn take_turn(state: &mut State) -> Line {
+    state.is_taken = true;
+    let mut line = std::mem::take(&mut state.line);
+    if !state.queue.is_empty() {
+        line.put(std::mem::take(&mut state.queue));
+    }
+    line
+}
+
+fn end_of(result: &Result<(), WriteError>) -> Option<End> {
+    match result {
+        Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished) => None,
+        Err(WriteError::Stalled) => Some(End::Stalled),
+        Err(WriteError::Io(_)) => Some(End::Broken),
+    }
+}
+
+impl From<End> for WriteError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Broken => Self::Io(io::ErrorKind::BrokenPipe.into()),
+            End::Stalled => Self::Stalled,
+        }
     }
 }
 

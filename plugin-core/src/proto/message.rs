@@ -1,6 +1,45 @@
 //! The payloads of frames other than hellos and calls.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
+
+use super::codec::DecodeError;
+
+/// What stands before the arguments in the payload of a `Call` frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallPrefix {
+    /// How long the caller waits, in microseconds; 0 is as long as it takes.
+    pub(crate) timeout_us: u64,
+}
+
+impl CallPrefix {
+    pub(crate) const LEN: usize = size_of::<u64>();
+
+    /// The prefix of a call that is waited for this long. What is less than a microsecond is one: it is not
+    /// without limit.
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        let micros = |timeout: Duration| u64::try_from(timeout.as_micros()).unwrap_or(0).max(1);
+        Self { timeout_us: timeout.map_or(0, micros) }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
+        self.timeout_us.to_le_bytes()
+    }
+
+    /// Reads the prefix of a payload.
+    pub(crate) fn read(payload: &[u8]) -> Result<Self, DecodeError> {
+        match payload.first_chunk() {
+            Some(bytes) => Ok(Self { timeout_us: u64::from_le_bytes(*bytes) }),
+            None => Err(DecodeError::UnexpectedEnd { missing: Self::LEN - payload.len() }),
+        }
+    }
+
+    /// When the caller stops waiting; `None` if it waits as long as it takes.
+    pub(crate) fn deadline(self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        (self.timeout_us > 0).then(|| now().checked_add(Duration::from_micros(self.timeout_us)))?
+    }
+}
 
 /// The payload of a `Refuse` frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +77,6 @@ pub(crate) enum FailureMessage {
     ReplyTooLarge { size: u64, limit: u64 },
     /// The plugin could not start a thread for the call; it did not run.
     NoThread { reason: String },
+    /// Nobody waits for the outcome any more. The method did not run, or not to its end.
+    Cancelled,
 }

@@ -1,7 +1,9 @@
 //! The calls of one connection: which are in flight, and whether a frame is legal now.
 
 use core::fmt;
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::frame::{Header, Kind};
 
@@ -32,12 +34,19 @@ impl Asked {
 pub(crate) struct Outgoing<T> {
     next_call: u64,
     max_in_flight: usize,
-    pending: HashMap<u64, (Asked, T)>,
-    abandoned: HashMap<u64, Asked>,
-    /// How many calls, pings aside, the peer may still be running: those that are pending and those that
-    /// were abandoned, which it counts until it has answered them.
-    unanswered: usize,
+    pending: FxHashMap<u64, (Asked, T)>,
+    abandoned: FxHashMap<u64, Abandoned>,
+    /// How many calls, pings aside, the peer counts as running.
+    in_flight: usize,
     late_replies: u64,
+}
+
+/// A call that nobody waits for any more and that the peer still owes an answer.
+#[derive(Clone, Copy, Debug)]
+struct Abandoned {
+    asked: Asked,
+    /// Whether the peer may not know yet that nobody waits, and counts the call.
+    is_counted: bool,
 }
 
 impl<T> Outgoing<T> {
@@ -45,16 +54,21 @@ impl<T> Outgoing<T> {
         Self {
             next_call: 1,
             max_in_flight: max_in_flight.max(1) as usize,
-            pending: HashMap::new(),
-            abandoned: HashMap::new(),
-            unanswered: 0,
+            pending: FxHashMap::default(),
+            abandoned: FxHashMap::default(),
+            in_flight: 0,
             late_replies: 0,
         }
     }
 
+    /// How many calls the peer accepts at once.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.max_in_flight
+    }
+
     /// Whether one more call would be more than the peer accepts at once.
     pub(crate) fn is_full(&self) -> bool {
-        self.unanswered >= self.max_in_flight
+        self.in_flight >= self.max_in_flight
     }
 
     /// Begins a call and gives its id. Ids are never used twice.
@@ -62,18 +76,19 @@ impl<T> Outgoing<T> {
         let call = self.next_call;
         self.next_call += 1;
         self.pending.insert(call, (asked, waiter));
-        self.unanswered += usize::from(asked == Asked::Call);
+        self.count(asked);
         call
     }
 
-    /// Ends a call whose frame never left.
+    /// Ends a call that the peer does not know, or knows to be taken back.
     pub(crate) fn forget(&mut self, call: u64) -> Option<T> {
         let (asked, waiter) = self.pending.remove(&call)?;
-        self.answered(asked);
+        self.discount(asked);
         Some(waiter)
     }
 
-    /// Ends a call that nobody waits for any more; its reply may still come and is dropped then.
+    /// Ends a call that nobody waits for any more; its reply may still come and is dropped then. The call
+    /// counts as running until the peer is told, see [`release`](Self::release).
     ///
     /// `None` if the reply has come already.
     pub(crate) fn abandon(&mut self, call: u64) -> Result<Option<T>, Violation> {
@@ -81,31 +96,43 @@ impl<T> Outgoing<T> {
         if self.abandoned.len() >= MAX_ABANDONED {
             return Err(Violation::RepliesOwed { count: self.abandoned.len() });
         }
-        self.abandoned.insert(call, asked);
+        self.abandoned.insert(call, Abandoned { asked, is_counted: true });
         Ok(Some(waiter))
+    }
+
+    /// Takes note that whatever is sent from now on arrives after the cancellation of an abandoned call.
+    pub(crate) fn release(&mut self, call: u64) {
+        if let Some(abandoned) = self.abandoned.get_mut(&call)
+            && std::mem::take(&mut abandoned.is_counted)
+        {
+            let asked = abandoned.asked;
+            self.discount(asked);
+        }
+    }
+
+    /// Takes note that a message has begun to arrive: whether it is a reply that is still to come.
+    pub(crate) fn expect(&self, header: &Header) -> Result<(), Violation> {
+        self.asked(header).map(drop)
     }
 
     /// Takes note of a reply: who waits for it, or `None` if it is late.
     pub(crate) fn settle(&mut self, header: &Header) -> Result<Option<T>, Violation> {
-        let Header { call, kind, .. } = *header;
-        let pending = self.pending.get(&call).map(|(asked, _)| *asked);
-        let Some(asked) = pending.or_else(|| self.abandoned.get(&call).copied()) else {
-            return Err(Violation::UnknownCall { call, kind });
-        };
-        if !asked.is_answered_by(kind) {
-            return Err(Violation::WrongReply { call, kind });
+        let asked = self.asked(header)?;
+        if let Some((_, waiter)) = self.pending.remove(&header.call) {
+            self.discount(asked);
+            return Ok(Some(waiter));
         }
-        if self.abandoned.remove(&call).is_some() {
-            self.answered(asked);
-            self.late_replies += 1;
+        if self.abandoned.remove(&header.call).is_some_and(|abandoned| abandoned.is_counted) {
+            self.discount(asked);
         }
-        Ok(self.forget(call))
+        self.late_replies += 1;
+        Ok(None)
     }
 
     /// Ends all calls.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.abandoned.clear();
-        self.unanswered = 0;
+        self.in_flight = 0;
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
@@ -124,41 +151,84 @@ impl<T> Outgoing<T> {
         self.late_replies
     }
 
-    fn answered(&mut self, asked: Asked) {
-        self.unanswered -= usize::from(asked == Asked::Call);
+    /// What was asked that this is an answer to.
+    fn asked(&self, header: &Header) -> Result<Asked, Violation> {
+        let Header { call, kind, .. } = *header;
+        let pending = self.pending.get(&call).map(|(asked, _)| *asked);
+        let asked = pending.or_else(|| self.abandoned.get(&call).map(|abandoned| abandoned.asked));
+        match asked {
+            None => Err(Violation::UnknownCall { call, kind }),
+            Some(asked) if !asked.is_answered_by(kind) => Err(Violation::WrongReply { call, kind }),
+            Some(asked) => Ok(asked),
+        }
+    }
+
+    fn count(&mut self, asked: Asked) {
+        self.in_flight += usize::from(asked == Asked::Call);
+    }
+
+    fn discount(&mut self, asked: Asked) {
+        self.in_flight -= usize::from(asked == Asked::Call);
     }
 }
 
-/// The calls that the peer made and that are not answered yet.
+/// The calls that the peer made and that are not answered yet. `T` is what is known of each.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct Running<T> {
     max_in_flight: usize,
-    calls: HashSet<u64>,
+    calls: FxHashMap<u64, Call<T>>,
+    /// How many of them the peer still waits for.
+    awaited: usize,
     /// Calls that have ended but whose replies are still to be written.
     replying: usize,
 }
 
-impl Running {
+#[derive(Debug)]
+struct Call<T> {
+    about: T,
+    is_cancelled: bool,
+}
+
+impl<T> Running<T> {
     pub(crate) fn new(max_in_flight: u32) -> Self {
-        Self { max_in_flight: max_in_flight.max(1) as usize, calls: HashSet::new(), replying: 0 }
+        Self {
+            max_in_flight: max_in_flight.max(1) as usize,
+            calls: FxHashMap::default(),
+            awaited: 0,
+            replying: 0,
+        }
     }
 
     /// Takes note of a call that arrived.
-    pub(crate) fn begin(&mut self, call: u64) -> Result<(), Violation> {
-        if self.calls.len() >= self.max_in_flight {
+    pub(crate) fn begin(&mut self, call: u64, about: T) -> Result<(), Violation> {
+        if self.awaited >= self.max_in_flight {
             return Err(Violation::TooManyCalls { limit: self.max_in_flight });
         }
-        if !self.calls.insert(call) {
-            return Err(Violation::DuplicateCall { call });
+        if self.calls.len() >= self.max_in_flight.saturating_add(MAX_ABANDONED) {
+            return Err(Violation::TooManyCancelled { limit: MAX_ABANDONED });
         }
+        match self.calls.entry(call) {
+            Entry::Occupied(_) => return Err(Violation::DuplicateCall { call }),
+            Entry::Vacant(entry) => entry.insert(Call { about, is_cancelled: false }),
+        };
+        self.awaited += 1;
         Ok(())
+    }
+
+    /// Takes note that nobody waits for a call any more, and gives what is known of it; `None` if it has
+    /// been answered, or cancelled before.
+    pub(crate) fn cancel(&mut self, call: u64) -> Option<&T> {
+        let call = self.calls.get_mut(&call).filter(|call| !call.is_cancelled)?;
+        call.is_cancelled = true;
+        self.awaited -= 1;
+        Some(&call.about)
     }
 
     /// Takes note that the reply of a call is about to be written. From then on its id is free: the
     /// peer may send its next call as soon as it has the reply.
-    pub(crate) fn begin_reply(&mut self, call: u64) {
-        self.calls.remove(&call);
+    pub(crate) fn begin_reply(&mut self, call: u64) -> Option<T> {
         self.replying += 1;
+        self.remove(call)
     }
 
     /// Takes note that a reply has been written.
@@ -166,9 +236,25 @@ impl Running {
         self.replying -= 1;
     }
 
+    /// Ends a call that is not answered, since it never arrived whole.
+    pub(crate) fn forget(&mut self, call: u64) -> Option<T> {
+        self.remove(call)
+    }
+
+    /// What is known of each call.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.calls.values().map(|call| &call.about)
+    }
+
     /// Whether every call that arrived has been answered.
     pub(crate) fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.replying == 0
+    }
+
+    fn remove(&mut self, call: u64) -> Option<T> {
+        let call = self.calls.remove(&call)?;
+        self.awaited -= usize::from(!call.is_cancelled);
+        Some(call.about)
     }
 }
 
@@ -214,6 +300,8 @@ pub(crate) enum Violation {
     DuplicateCall { call: u64 },
     /// More calls at once than were agreed.
     TooManyCalls { limit: usize },
+    /// More calls that nobody waits for any more, and that still run, than are kept.
+    TooManyCancelled { limit: usize },
     /// A reply of a kind that does not answer what was asked.
     WrongReply { call: u64, kind: Kind },
     /// The peer owes so many replies that it is not going to give them.
@@ -231,6 +319,9 @@ impl fmt::Display for Violation {
             }
             Self::DuplicateCall { call } => write!(f, "a second call with the id {call}"),
             Self::TooManyCalls { limit } => write!(f, "more than the agreed {limit} calls at once"),
+            Self::TooManyCancelled { limit } => {
+                write!(f, "a call while more than {limit} cancelled ones still run")
+            }
             Self::WrongReply { call, kind } => {
                 write!(f, "a {kind:?} frame for call {call}, which does not answer it")
             }

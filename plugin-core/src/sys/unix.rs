@@ -1,7 +1,7 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -13,7 +13,7 @@ use interprocess::local_socket::traits::Stream as _;
 use interprocess::local_socket::{GenericFilePath, Stream, ToFsName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::io::transport::Transport;
 
@@ -77,17 +77,25 @@ impl Transport for SocketTransport {
         }
     }
 
-    fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
+    fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
         loop {
-            // No signal even in a host that was started with SIGPIPE at its default, and never
-            // asleep in the call itself, where no deadline would end it.
-            match rustix::net::send(self, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(count) => return Ok(count),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => wait(self, PollFlags::OUT, deadline)?,
-                Err(error) => return Err(error.into()),
+            match self.try_write(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait(self, PollFlags::OUT, deadline)?;
+                }
+                result => return result,
             }
         }
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // No signal even in a host that was started with SIGPIPE at its default, and never
+        // asleep in the call itself, where no deadline would end it.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        Ok(rustix::io::retry_on_intr(|| match slices {
+            [bytes] => rustix::net::send(self, bytes, flags),
+            slices => rustix::net::sendmsg(self, slices, &mut SendAncillaryBuffer::default(), flags),
+        })?)
     }
 
     fn shut_down(&self) {

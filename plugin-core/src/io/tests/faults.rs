@@ -1,13 +1,13 @@
 //! A connection that is cut at each of its bytes, and that takes and gives bytes in pieces of any size.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::support::{
-    Host, LIMITS, PATIENCE, Served, Tester, frame, host, host_hello, patience, serve, write_all,
+    Host, LIMITS, NO_TIMEOUT, PATIENCE, Served, Tester, frame, host, host_hello, patience, serve, write_all,
 };
 use crate::error::{CallError, Delivery};
 use crate::interface::{Service, method_id};
@@ -57,13 +57,14 @@ impl Transport for Faulty {
         Ok(count)
     }
 
-    fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
+    fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+        let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<_>>();
         let most = bytes.len().min(self.may_write.load(Ordering::SeqCst));
         if most == 0 {
             self.inner.shut_down();
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let count = self.inner.write(&bytes[..self.piece(most)], deadline)?;
+        let count = self.inner.write(&[IoSlice::new(&bytes[..self.piece(most)])], deadline)?;
         self.may_write.fetch_sub(count, Ordering::SeqCst);
         Ok(count)
     }
@@ -260,7 +261,7 @@ impl Transport for Deaf {
         self.0.read(buffer, deadline)
     }
 
-    fn write(&self, _: &[u8], _: Option<Instant>) -> io::Result<usize> {
+    fn write(&self, _: &[IoSlice<'_>], _: Option<Instant>) -> io::Result<usize> {
         Err(io::Error::other("bad file descriptor"))
     }
 
@@ -275,7 +276,7 @@ fn a_plugin_that_cannot_answer_any_more_ends() {
     static CHANGED: Condvar = Condvar::new();
     let (ours, theirs) = memory::pair(1000);
     let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
-    let writer = Arc::new(FrameWriter::new(Arc::clone(&transport), None));
+    let writer = FrameWriter::new(Arc::clone(&transport), None);
     let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
     let on_broken = |error: &io::Error| {
         *lock(&BROKEN) = Some(error.to_string());
@@ -285,7 +286,7 @@ fn a_plugin_that_cannot_answer_any_more_ends() {
     thread::scope(|scope| {
         let served = scope.spawn(|| server.run(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
         let header = Header { object: 1, method: method_id("echo"), ..Header::of_call(Kind::Call, 1) };
-        write_all(&ours, &frame(header, "hello"));
+        write_all(&ours, &frame(header, &(NO_TIMEOUT, "hello")));
         let told = lock(&BROKEN);
         let (told, timeout) = CHANGED.wait_timeout_while(told, PATIENCE, |told| told.is_none()).unwrap();
         assert!(!timeout.timed_out());

@@ -9,6 +9,7 @@ use super::support::{LIMITS, PATIENCE, Pair, RawPlugin, call, patience};
 use crate::io::lead::{Lead, Returned};
 use crate::io::reader::FrameReader;
 use crate::io::seat::{Duty, Seat};
+use crate::io::server::Call;
 use crate::io::transport::{Transport, memory};
 use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::hello::WireLimits;
@@ -20,8 +21,9 @@ fn reader() -> FrameReader {
     FrameReader::new(transport, 1)
 }
 
-fn a_call() -> Frame {
-    Frame { header: Header::of_call(Kind::Call, 1), payload: Vec::new() }
+fn a_call() -> Call {
+    let frame = Frame { header: Header::of_call(Kind::Call, 1), payload: Vec::new() };
+    Call { frame, context: crate::context::State::new(None) }
 }
 
 #[test]

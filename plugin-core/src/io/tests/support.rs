@@ -1,13 +1,13 @@
 //! A service with methods that do what a test needs, and both sides of a connection to it.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{CallError, DisconnectCause};
-use crate::incoming::{Incoming, Refusal, Reply};
+use crate::incoming::{Answer, Incoming, Outcome, Refusal, Request};
 use crate::interface::{Interface, Method, Service, method_id};
 use crate::io::connection::{Connection, Events, StreamEnd};
 use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
@@ -25,6 +25,9 @@ use crate::shape::Same;
 
 /// Longer than anything takes here. A test that would fail waits for it; one that passes never does.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What stands before the arguments of a call without a deadline.
+pub(super) const NO_TIMEOUT: u64 = 0;
 
 pub(super) const LIMITS: WireLimits = WireLimits { message: 1024 * 1024, in_flight: 64 };
 
@@ -101,21 +104,28 @@ impl Service for Served {
         TESTER
     }
 
-    fn dispatch(&self, mut call: Incoming<'_>) -> Result<Reply, Refusal> {
-        let method = TESTER.methods.iter().find(|method| method.id == call.method());
-        let Some(method) = method else { return Err(Refusal::UnknownMethod) };
+    fn dispatch(&self, request: Request) -> Outcome {
+        match TESTER.methods.iter().find(|method| method.id == request.method()) {
+            Some(method) => Outcome::now(request, |call| self.run(method.name, call)),
+            None => Outcome::Now(Err(Refusal::UnknownMethod)),
+        }
+    }
+}
+
+impl Served {
+    fn run(&self, method: &str, mut call: Incoming<'_>) -> Answer {
         let text = call.arg::<Same, String>("text")?;
         call.end_args()?;
         *lock(&self.0.state).runs.entry(text.clone()).or_default() += 1;
-        match method.name {
-            "fail" => call.result::<Same, Same, (), CallError>(&Err(CallError::failed(text))),
+        match method {
+            "fail" => call.result::<Same, Same, (), CallError>(Err(CallError::failed(text))),
             "panic" => panic!("{text}"),
-            "repeat" => call.value::<Same, String>(&"x".repeat(text.parse().unwrap())),
+            "repeat" => call.value::<Same, String>("x".repeat(text.parse().unwrap())),
             "wait" => {
                 self.0.wait();
-                call.value::<Same, String>(&text)
+                call.value::<Same, String>(text)
             }
-            _ => call.value::<Same, String>(&text),
+            _ => call.value::<Same, String>(text),
         }
     }
 }
@@ -264,7 +274,7 @@ pub(super) fn serve(
     let service: Arc<dyn Service> = Arc::new(Served(Arc::clone(tester)));
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
-        let writer = Arc::new(FrameWriter::new(Arc::clone(&transport), None));
+        let writer = FrameWriter::new(Arc::clone(&transport), None);
         let end = Server::new(writer, vec![service], limits, hello.limits, |_| {}).run(reader);
         // A process that ends closes its connection.
         transport.shut_down();
@@ -337,6 +347,6 @@ pub(super) fn frame<T: serde::Serialize + ?Sized>(header: Header, payload: &T) -
 
 pub(super) fn write_all(transport: &dyn Transport, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        bytes = &bytes[transport.write(bytes, Some(patience())).unwrap()..];
+        bytes = &bytes[transport.write(&[IoSlice::new(bytes)], Some(patience())).unwrap()..];
     }
 }

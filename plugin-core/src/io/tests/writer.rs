@@ -1,8 +1,7 @@
 //! Frames from several threads, and peers that take nothing.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::writer::{FrameWriter, WriteError};
 use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
+use crate::sync::{Condvar, Mutex, lock, wait};
 
 /// Short, since these tests wait for it.
 const STALL: Duration = Duration::from_millis(20);
@@ -34,7 +34,7 @@ fn frames_of_several_threads_are_never_mixed() {
             let writer = &writer;
             scope.spawn(move || {
                 for number in 0..frames {
-                    writer.write(&frame(thread << 32 | number, &payload(thread, number)), None).unwrap();
+                    writer.write(&[&frame(thread << 32 | number, &payload(thread, number))], None).unwrap();
                 }
             });
         }
@@ -53,10 +53,11 @@ fn frames_of_several_threads_are_never_mixed() {
 fn a_peer_that_stops_within_a_frame_has_stalled_and_nothing_can_be_written_any_more() {
     let (ours, _theirs) = memory::pair(10);
     let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
-    let result = writer.write(&frame(1, &[]), None);
+    let result = writer.write(&[&frame(1, &[])], None);
     assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
-    let result = writer.write(&frame(2, &[]), None);
-    assert!(matches!(result, Err(WriteError::Io(_))), "{result:?}");
+    let result = writer.write(&[&frame(2, &[])], None);
+    assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
+    assert!(writer.has_stalled());
 }
 
 #[test]
@@ -65,11 +66,11 @@ fn the_deadline_ends_the_wait_for_another_thread() {
     let writer = FrameWriter::new(Arc::new(ours), None);
     let theirs: Arc<dyn Transport> = Arc::new(theirs);
     thread::scope(|scope| {
-        let first = scope.spawn(|| writer.write(&frame(1, &[]), None));
+        let first = scope.spawn(|| writer.write(&[&frame(1, &[])], None));
         // Its frame has begun and does not fit.
         let mut taken = [0; HEADER_LEN];
         let count = theirs.read(&mut taken, Some(patience())).unwrap();
-        let result = writer.write(&frame(2, &[]), Some(Instant::now()));
+        let result = writer.write(&[&frame(2, &[])], Some(Instant::now()));
         assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
         let mut have = count;
         while have < HEADER_LEN {
@@ -78,7 +79,7 @@ fn the_deadline_ends_the_wait_for_another_thread() {
         assert_eq!(taken[..], frame(1, &[]));
         first.join().unwrap().unwrap();
         // The connection is as good as before.
-        let third = scope.spawn(|| writer.write(&frame(3, b"x"), Some(patience())));
+        let third = scope.spawn(|| writer.write(&[&frame(3, b"x")], Some(patience())));
         let mut reader = FrameReader::new(Arc::clone(&theirs), 1);
         assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, 3);
         third.join().unwrap().unwrap();
@@ -90,11 +91,11 @@ fn the_deadline_ends_the_wait_for_a_peer_that_takes_nothing() {
     let (ours, theirs) = memory::pair(8);
     write_all(&ours, &[0; 8]);
     let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
-    let result = writer.write(&frame(1, &[]), Some(Instant::now() + STALL));
+    let result = writer.write(&[&frame(1, &[])], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
     theirs.read(&mut [0; 8], None).unwrap();
     thread::scope(|scope| {
-        let second = scope.spawn(|| writer.write(&frame(2, &[]), Some(patience())));
+        let second = scope.spawn(|| writer.write(&[&frame(2, &[])], Some(patience())));
         let mut reader = FrameReader::new(Arc::new(theirs), 1);
         assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, 2);
         second.join().unwrap().unwrap();
@@ -107,7 +108,7 @@ fn short_deadlines_do_not_hide_that_the_peer_has_stopped() {
     write_all(&ours, &[0; 8]);
     let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
     let end = std::iter::repeat_with(|| {
-        writer.write(&frame(1, &[]), Some(Instant::now() + STALL / 8)).unwrap_err()
+        writer.write(&[&frame(1, &[])], Some(Instant::now() + STALL / 8)).unwrap_err()
     })
     .find(|error| !matches!(error, WriteError::NoTurn));
     assert!(matches!(end, Some(WriteError::Stalled)), "{end:?}");
@@ -117,13 +118,13 @@ fn short_deadlines_do_not_hide_that_the_peer_has_stopped() {
 fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one() {
     let (ours, theirs) = memory::pair(10);
     let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
-    let result = writer.write(&frame(1, b"one"), Some(Instant::now() + STALL));
+    let result = writer.write(&[&frame(1, b"one")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
     // There is still no room: this one has not begun.
-    let result = writer.write(&frame(2, b"two"), Some(Instant::now() + STALL));
+    let result = writer.write(&[&frame(2, b"two")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
     thread::scope(|scope| {
-        let third = scope.spawn(|| writer.write(&frame(3, b"three"), Some(patience())));
+        let third = scope.spawn(|| writer.write(&[&frame(3, b"three")], Some(patience())));
         let mut reader = FrameReader::new(Arc::new(theirs), 5);
         for (call, payload) in [(1, &b"one"[..]), (3, b"three")] {
             let frame = reader.next_frame(Some(patience())).unwrap();
@@ -139,7 +140,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
     let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
     thread::scope(|scope| {
         let write = scope.spawn(|| {
-            let result = writer.write(&frame(1, &[0; 100_000]), None);
+            let result = writer.write(&[&frame(1, &[0; 100_000])], None);
             assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
             drop(writer);
         });
@@ -161,7 +162,7 @@ fn a_closed_connection_is_told_to_every_writer() {
     let (ours, theirs) = memory::pair(8);
     let writer = FrameWriter::new(Arc::new(ours), None);
     thread::scope(|scope| {
-        let write = || writer.write(&frame(1, &[]), None);
+        let write = || writer.write(&[&frame(1, &[])], None);
         let writers = [scope.spawn(write), scope.spawn(write), scope.spawn(write)];
         theirs.read(&mut [0; 8], Some(patience())).unwrap();
         theirs.shut_down();
@@ -172,38 +173,108 @@ fn a_closed_connection_is_told_to_every_writer() {
     });
 }
 
-/// A peer that reads all the time, but not ahead: it takes a byte, then the next one a moment later.
-#[derive(Default)]
-struct Steady {
-    is_full: AtomicBool,
-}
-
-impl Transport for Steady {
-    fn read(&self, _: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn write(&self, _: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
-        let is_full = self.is_full.fetch_xor(true, Ordering::Relaxed);
-        if is_full && deadline.is_some_and(|at| at <= Instant::now()) {
-            // It has room again by the time of the next attempt.
-            self.is_full.store(false, Ordering::Relaxed);
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(1)
-    }
-
-    fn shut_down(&self) {}
+#[test]
+fn what_a_caller_did_not_wait_for_is_written_without_another_frame() {
+    let (ours, theirs) = memory::pair(10);
+    let writer = FrameWriter::new(Arc::new(ours), None);
+    let result = writer.write(&[&frame(1, b"one")], Some(Instant::now() + STALL));
+    assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
+    let mut reader = FrameReader::new(Arc::new(theirs), 3);
+    assert_eq!(reader.next_frame(Some(patience())).unwrap().payload, b"one");
+    writer.close();
 }
 
 #[test]
-fn the_time_in_which_nobody_writes_is_not_held_against_the_peer() {
-    let writer = FrameWriter::new(Arc::new(Steady::default()), Some(STALL));
-    let result = writer.write(&frame(1, b"cut off"), Some(Instant::now()));
-    assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
-    let later = Instant::now() + 2 * STALL;
-    while Instant::now() < later {
-        thread::yield_now();
+fn frames_that_are_held_back_go_before_the_next_one() {
+    let (ours, theirs) = memory::pair(1000);
+    let writer = FrameWriter::new(Arc::new(ours), None);
+    assert!(writer.hold(&[&frame(1, b"held")]));
+    let mut reader = FrameReader::new(Arc::new(theirs), 10);
+    assert!(reader.next_frame(Some(Instant::now())).is_err(), "nothing has been written");
+    writer.write(&[&frame(2, b"now")], None).unwrap();
+    let calls: Vec<_> = (0..2).map(|_| reader.next_frame(Some(patience())).unwrap().header.call).collect();
+    assert_eq!(calls, [1, 2]);
+}
+
+#[test]
+fn a_frame_that_is_posted_waits_neither_for_another_thread_nor_for_the_peer() {
+    let (ours, theirs) = memory::pair(8);
+    let writer = FrameWriter::new(Arc::new(ours), None);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| writer.write(&[&frame(1, b"large")], None));
+        // It has begun, and does not fit.
+        let mut head = [0; 1];
+        theirs.read(&mut head, Some(patience())).unwrap();
+        for call in 2..5 {
+            writer.post(Header::of_call(Kind::Pong, call)).unwrap();
+        }
+        let mut rest = head.to_vec();
+        let mut byte = [0; 64];
+        while rest.len() < HEADER_LEN + 5 {
+            let count = theirs.read(&mut byte, Some(patience())).unwrap();
+            rest.extend(&byte[..count]);
+        }
+        first.join().unwrap().unwrap();
+        let mut bytes = rest.split_off(HEADER_LEN + 5);
+        while bytes.len() < 3 * HEADER_LEN {
+            let count = theirs.read(&mut byte, Some(patience())).unwrap();
+            bytes.extend(&byte[..count]);
+        }
+        let expected: Vec<u8> =
+            (2..5).flat_map(|call| Header::of_call(Kind::Pong, call).to_bytes()).collect();
+        assert_eq!(bytes, expected);
+    });
+    writer.close();
+}
+
+#[test]
+fn a_peer_that_asks_for_more_than_it_takes_has_stalled() {
+    let (ours, _theirs) = memory::pair(8);
+    let writer = FrameWriter::new(Arc::new(ours), None);
+    let end = std::iter::repeat_with(|| writer.post(Header::of_call(Kind::Pong, 1)).err()).flatten().next();
+    assert!(matches!(end, Some(WriteError::Stalled)), "{end:?}");
+}
+
+#[test]
+fn a_task_waits_while_too_much_is_left_over_and_is_woken_when_there_is_less() {
+    let (ours, theirs) = memory::pair(8);
+    let writer = FrameWriter::new(Arc::new(ours), None);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut written = 0_u64;
+    let large = vec![7; 50_000];
+    while let Poll::Ready(result) = writer.poll_write(&mut context, &[&frame(written, &large)]) {
+        result.unwrap();
+        written += 1;
     }
-    writer.write(&frame(2, &[]), None).unwrap();
+    assert!(written > 1 && written < 10, "{written}");
+    let mut reader = FrameReader::new(Arc::new(theirs), 50_000);
+    for call in 0..written {
+        assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, call);
+    }
+    woken.wait();
+    assert!(writer.poll_write(&mut context, &[&frame(9, &large)]).is_ready());
+    assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, 9);
+    writer.close();
+}
+
+/// Remembers that a task was woken.
+#[derive(Default)]
+struct Woken(Mutex<bool>, Condvar);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        *lock(&self.0) = true;
+        self.1.notify_all();
+    }
+}
+
+impl Woken {
+    fn wait(&self) {
+        let mut is_woken = lock(&self.0);
+        while !*is_woken {
+            is_woken = wait(&self.1, is_woken, Some(patience())).expect("the task is woken");
+        }
+    }
 }

@@ -89,7 +89,7 @@ pub(crate) const GREETER: Interface = Interface::new(
     &[Method::new("greet", "fn greet(&self, name: &str) -> Result<String>", "(String)->Result<String>")],
 );
 
-pub(crate) const LIMITS: WireLimits = WireLimits { message: 64 * 1024 * 1024, in_flight: 1024 };
+pub(crate) const LIMITS: WireLimits = WireLimits { message: 64 * 1024 * 1024, in_flight: 16_384 };
 
 pub(crate) fn host_hello() -> HostHello {
     HostHello {
@@ -124,7 +124,7 @@ pub(crate) fn session() -> Vec<Sample> {
         Sample::frame("host-hello", Header::bare(Kind::Hello), host_hello()),
         Sample::preamble("plugin-preamble", 1, 1),
         Sample::frame("plugin-hello", Header::bare(Kind::Hello), plugin_hello()),
-        Sample::frame("call", greet_header(), "world".to_owned()),
+        Sample::frame("call", greet_header(), (0_u64, "world".to_owned())),
         Sample::frame("reply", Header::of_call(Kind::Reply, 1), "Hello, world!".to_owned()),
         Sample::frame("shutdown", Header::bare(Kind::Shutdown), ShutdownMessage { drain_ms: 2000 }),
         Sample::frame("goodbye", Header::bare(Kind::Goodbye), ()),
@@ -207,6 +207,7 @@ pub(crate) fn golden() -> Vec<Sample> {
         failure("failure: bad reply", FailureMessage::BadReply { reason: "r".into() }),
         failure("failure: reply too large", FailureMessage::ReplyTooLarge { size: 257, limit: 256 }),
         failure("failure: no thread", FailureMessage::NoThread { reason: "r".into() }),
+        failure("failure: cancelled", FailureMessage::Cancelled),
         Sample::frame("cancel", Header::of_call(Kind::Cancel, 4), ()),
         Sample::frame("log", Header::bare(Kind::Log), small_record()),
         Sample::frame("log with every kind of value", Header::bare(Kind::Log), large_record()),

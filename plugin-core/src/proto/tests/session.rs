@@ -55,14 +55,29 @@ fn a_late_reply_is_counted_once_and_must_be_of_the_right_kind() {
 }
 
 #[test]
-fn a_call_whose_caller_gave_up_takes_room_until_it_is_answered() {
-    let mut calls = Outgoing::new(2);
+fn a_call_whose_caller_gave_up_takes_room_until_the_peer_is_told() {
+    let mut calls = Outgoing::new(1);
     let first = calls.begin(Asked::Call, ());
-    calls.begin(Asked::Call, ());
     calls.abandon(first).unwrap();
     assert!(calls.is_full());
+    calls.release(first);
+    assert!(!calls.is_full());
+    calls.release(first);
+    calls.begin(Asked::Call, ());
+    calls.settle(&reply(Kind::Reply, first)).unwrap();
+    assert!(calls.is_full(), "the late reply makes no room a second time");
+}
+
+#[test]
+fn a_call_whose_caller_gave_up_takes_no_room_once_it_is_answered() {
+    let mut calls = Outgoing::new(1);
+    let first = calls.begin(Asked::Call, ());
+    calls.abandon(first).unwrap();
     calls.settle(&reply(Kind::Reply, first)).unwrap();
     assert!(!calls.is_full());
+    calls.release(first);
+    calls.begin(Asked::Call, ());
+    assert!(calls.is_full());
 }
 
 #[test]
@@ -113,13 +128,13 @@ fn a_peer_that_never_answers_is_given_up() {
 fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
     let mut running = Running::new(2);
     assert!(running.is_empty());
-    assert_eq!(running.begin(5), Ok(()));
-    assert_eq!(running.begin(5), Err(Violation::DuplicateCall { call: 5 }));
-    assert_eq!(running.begin(6), Ok(()));
-    assert_eq!(running.begin(7), Err(Violation::TooManyCalls { limit: 2 }));
+    assert_eq!(running.begin(5, ()), Ok(()));
+    assert_eq!(running.begin(5, ()), Err(Violation::DuplicateCall { call: 5 }));
+    assert_eq!(running.begin(6, ()), Ok(()));
+    assert_eq!(running.begin(7, ()), Err(Violation::TooManyCalls { limit: 2 }));
     // The host may send its next call as soon as it has the reply.
     running.begin_reply(5);
-    assert_eq!(running.begin(7), Ok(()));
+    assert_eq!(running.begin(7, ()), Ok(()));
     running.end_reply();
     for call in [6, 7] {
         assert!(!running.is_empty());
@@ -128,6 +143,33 @@ fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
         running.end_reply();
     }
     assert!(running.is_empty());
+}
+
+#[test]
+fn a_cancelled_call_makes_room_in_the_plugin_although_it_still_runs() {
+    let mut running = Running::new(1);
+    running.begin(1, 'a').unwrap();
+    assert_eq!(running.cancel(1), Some(&'a'));
+    assert_eq!(running.cancel(1), None, "it is cancelled once");
+    assert_eq!(running.cancel(9), None, "it may have been answered before");
+    assert_eq!(running.begin(1, 'x'), Err(Violation::DuplicateCall { call: 1 }));
+    running.begin(2, 'b').unwrap();
+    assert_eq!(running.begin_reply(1), Some('a'));
+    running.end_reply();
+    assert_eq!(running.begin(3, 'c'), Err(Violation::TooManyCalls { limit: 1 }));
+    assert_eq!(running.forget(2), Some('b'));
+    assert!(running.is_empty());
+}
+
+#[test]
+fn cancelled_calls_that_still_run_are_bounded() {
+    let mut running = Running::new(1);
+    for call in 0..=MAX_ABANDONED as u64 {
+        assert_eq!(running.begin(call, ()), Ok(()));
+        running.cancel(call);
+    }
+    let refused = running.begin(u64::MAX, ());
+    assert_eq!(refused, Err(Violation::TooManyCancelled { limit: MAX_ABANDONED }));
 }
 
 #[test]
@@ -152,6 +194,7 @@ enum Step {
     Begin(Asked),
     Forget(usize),
     Abandon(usize),
+    Release(usize),
     Settle(usize, Kind),
     Drain,
 }
@@ -161,6 +204,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => select(vec![Asked::Call, Asked::Call, Asked::Ping]).prop_map(Step::Begin),
         1 => any::<usize>().prop_map(Step::Forget),
         3 => any::<usize>().prop_map(Step::Abandon),
+        2 => any::<usize>().prop_map(Step::Release),
         6 => (any::<usize>(), select(&REPLIES[..])).prop_map(|(at, kind)| Step::Settle(at, kind)),
         1 => Just(Step::Drain),
     ]
@@ -171,6 +215,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 enum Fate {
     Pending,
     Abandoned,
+    Released,
     Ended,
 }
 
@@ -218,6 +263,13 @@ proptest! {
                         model.get_mut(&call).unwrap().1 = Fate::Abandoned;
                     }
                 }
+                Step::Release(at) => {
+                    let call = pick(at);
+                    calls.release(call);
+                    if let Some((_, fate @ Fate::Abandoned)) = model.get_mut(&call) {
+                        *fate = Fate::Released;
+                    }
+                }
                 Step::Settle(at, kind) => {
                     let call = pick(at);
                     let settled = calls.settle(&reply(kind, call));
@@ -233,7 +285,7 @@ proptest! {
                             prop_assert!(ended.insert(call));
                             *fate = Fate::Ended;
                         }
-                        Some((_, fate @ Fate::Abandoned)) => {
+                        Some((_, fate @ (Fate::Abandoned | Fate::Released))) => {
                             prop_assert_eq!(settled, Ok(None));
                             late += 1;
                             *fate = Fate::Ended;
@@ -253,12 +305,14 @@ proptest! {
             }
 
             let pending = model.values().filter(|(_, fate)| *fate == Fate::Pending).count();
-            let unanswered = model
+            let counted = model
                 .values()
-                .filter(|(asked, fate)| *asked == Asked::Call && *fate != Fate::Ended)
+                .filter(|(asked, fate)| {
+                    *asked == Asked::Call && matches!(fate, Fate::Pending | Fate::Abandoned)
+                })
                 .count();
             prop_assert_eq!(calls.in_flight(), pending);
-            prop_assert_eq!(calls.is_full(), unanswered >= (limit as usize).max(1));
+            prop_assert_eq!(calls.is_full(), counted >= (limit as usize).max(1));
             prop_assert_eq!(calls.late_replies(), late);
         }
 

@@ -1,0 +1,158 @@
+//! Runs the calls of a plugin and sends their outcomes.
+
+use std::io;
+use std::sync::Arc;
+
+use super::lock;
+use super::server::{Call, Server};
+use super::tasks::{Polled, Rest, Task};
+use super::writer::WriteError;
+use crate::context;
+use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
+use crate::interface::Service;
+use crate::panic::{CaughtPanic, catch};
+use crate::proto::frame::{Header, Kind, seal};
+use crate::proto::message::FailureMessage;
+
+/// The largest frame that is held back for others, in bytes. To copy it costs less than to send it by itself.
+const MAX_HELD: usize = 4 * 1024;
+
+/// What a worker thread is given.
+pub(super) enum Work {
+    /// A call that has not begun.
+    Call(Call),
+    /// An `async` method that goes on.
+    Task(Arc<Task>),
+}
+
+impl Server {
+    /// Has a worker thread run a call.
+    pub(super) fn submit(self: &Arc<Self>, call: Call) {
+        if let Err((Work::Call(call), error)) = self.workers.submit(Work::Call(call)) {
+            let reason = error.to_string();
+            self.reply(call.frame.header, Err(FailureMessage::NoThread { reason }), false);
+        }
+    }
+
+    /// Has a worker thread go on with an `async` method.
+    pub(super) fn submit_task(self: &Arc<Self>, task: Arc<Task>) {
+        if let Err((Work::Task(task), error)) = self.workers.submit(Work::Task(task)) {
+            let reason = error.to_string();
+            self.reply(task.header(), Err(FailureMessage::NoThread { reason }), false);
+        }
+    }
+
+    /// Does what a worker thread was given.
+    pub(super) fn work(self: &Arc<Self>, work: Work) {
+        match work {
+            Work::Call(call) => self.answer(call, false),
+            Work::Task(task) => self.go_on(&task, false),
+        }
+    }
+
+    /// Runs one call and sends its outcome; with `more_follow` not before that of the next one. A call whose method is
+    /// `async` may go on afterwards.
+    pub(super) fn answer(self: &Arc<Self>, call: Call, more_follow: bool) {
+        let Call { frame, context } = call;
+        let header = frame.header;
+        if context.was_cancelled() {
+            return self.reply(header, Err(FailureMessage::Cancelled), more_follow);
+        }
+        let Some(service) = self.service(header.object) else {
+            return self.reply(header, Err(FailureMessage::UnknownObject), more_follow);
+        };
+        let request = Request::new(header.method, frame.payload, self.budget, self.max_reply);
+        match catch(|| context.enter(|| service.dispatch(request))) {
+            Ok(Outcome::Now(answer)) => self.reply(header, outcome(Ok(answer)), more_follow),
+            Ok(Outcome::Later(rest)) => self.begin(header, context, rest, more_follow),
+            Err(panic) => self.reply(header, outcome(Err(panic)), more_follow),
+        }
+    }
+
+    /// Begins an `async` method.
+    fn begin(self: &Arc<Self>, header: Header, context: Arc<context::State>, rest: Rest, more_follow: bool) {
+        self.go_on(&Task::new(self, header, context, rest), more_follow);
+    }
+
+    fn go_on(self: &Arc<Self>, task: &Arc<Task>, more_follow: bool) {
+        match task.poll() {
+            Polled::Pending => {}
+            Polled::Cancelled => self.reply(task.header(), Err(FailureMessage::Cancelled), more_follow),
+            Polled::Ready(result) => self.reply(task.header(), outcome(result), more_follow),
+        }
+    }
+
+    /// Writes what was held back.
+    pub(super) fn flush(self: &Arc<Self>) {
+        self.check(self.writer.flush());
+    }
+
+    fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
+        let index = usize::try_from(object.checked_sub(1)?).ok()?;
+        lock(&self.services).get(index).cloned()
+    }
+
+    fn reply(self: &Arc<Self>, call: Header, outcome: Result<Reply, FailureMessage>, more_follow: bool) {
+        lock(&self.state).running.begin_reply(call.call);
+        let written = match outcome {
+            Ok(Reply { kind, mut frame }) => {
+                seal(&mut frame, Header::of_call(kind, call.call));
+                if more_follow && frame.len() <= MAX_HELD {
+                    if self.writer.hold(&[&frame]) { Ok(()) } else { self.writer.flush() }
+                } else {
+                    self.writer.write(&[&frame], None)
+                }
+            }
+            Err(failure) => {
+                self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
+            }
+        };
+        self.check(written);
+        let mut state = lock(&self.state);
+        state.running.end_reply();
+        if state.running.is_empty() {
+            self.changed.notify_all();
+        }
+    }
+
+    fn check(&self, written: Result<(), WriteError>) {
+        if let Err(WriteError::Io(error)) = written
+            && !is_hang_up(&error)
+        {
+            (self.on_broken)(&error);
+        }
+    }
+}
+
+fn outcome(result: Result<Answer, CaughtPanic>) -> Result<Reply, FailureMessage> {
+    match result {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(refusal)) => Err(refusal.into_message()),
+        Err(panic) => Err(FailureMessage::Panicked {
+            message: panic.message,
+            location: panic.location,
+            backtrace: panic.backtrace,
+        }),
+    }
+}
+
+/// Whether the host is gone, which the thread that reads meets as well.
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+impl Refusal {
+    fn into_message(self) -> FailureMessage {
+        match self {
+            Self::UnknownMethod => FailureMessage::UnknownMethod,
+            Self::BadArgument { argument, reason } => {
+                FailureMessage::BadArguments { argument: argument.to_owned(), reason }
+            }
+            Self::BadReply { reason } => FailureMessage::BadReply { reason },
+            Self::ReplyTooLarge { size, limit } => FailureMessage::ReplyTooLarge { size, limit },
+        }
+    }
+}

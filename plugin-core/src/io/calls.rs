@@ -1,0 +1,267 @@
+//! The calls of a connection: who waits for what, and who waits for room to begin.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::connection::NoReply;
+use super::slot::Slot;
+use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use crate::error::{Delivery, DisconnectCause};
+use crate::options::WhenFull;
+use crate::proto::frame::{Frame, Header};
+use crate::proto::session::{Asked, Outgoing, Violation};
+
+/// How a call that waits comes to its end.
+pub(super) type Settled = Result<Frame, DisconnectCause>;
+
+/// Who waits for a reply.
+pub(super) struct Waiter {
+    pub(super) slot: Arc<Slot<Settled>>,
+    /// Whether it is a task, which cannot read for itself, and not a thread.
+    pub(super) is_task: bool,
+}
+
+/// Who should read now.
+pub(super) enum NextReader {
+    /// This thread, which waits for a reply.
+    Thread(Arc<Slot<Settled>>),
+    /// The background thread, for tasks.
+    Attendant,
+    /// Nobody waits.
+    Nobody,
+}
+
+/// The calls of a connection.
+pub(super) struct Calls {
+    state: Mutex<State>,
+    /// Notified when a call ends, for threads that wait to begin.
+    room: Condvar,
+    /// Notified when the connection is closed.
+    gone: Condvar,
+}
+
+struct State {
+    outgoing: Outgoing<Waiter>,
+    /// How many of those that wait for a reply are tasks.
+    tasks: usize,
+    /// The tasks that wait to begin, by their tickets.
+    queue: BTreeMap<u64, Waker>,
+    next_ticket: u64,
+    /// Why no call begins any more.
+    refusal: Option<DisconnectCause>,
+    /// Whether every pending call has been ended.
+    is_closed: bool,
+}
+
+impl Calls {
+    pub(super) fn new(max_in_flight: u32) -> Self {
+        let state = State {
+            outgoing: Outgoing::new(max_in_flight),
+            tasks: 0,
+            queue: BTreeMap::new(),
+            next_ticket: 0,
+            refusal: None,
+            is_closed: false,
+        };
+        Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
+    }
+
+    /// Begins the call of a thread, when there is room.
+    pub(super) fn begin(
+        &self,
+        asked: Asked,
+        slot: &Arc<Slot<Settled>>,
+        when_full: WhenFull,
+        deadline: Option<Instant>,
+    ) -> Result<u64, NoReply> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(result) = state.try_begin(asked, slot, false, when_full) {
+                return result;
+            }
+            state = wait(&self.room, state, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
+        }
+    }
+
+    /// Begins the call of a task, or has the task woken when there is room. `ticket` is its place among those
+    /// that wait, and must be [returned](Self::return_ticket) in the end.
+    pub(super) fn poll_begin(
+        &self,
+        context: &Context<'_>,
+        slot: &Arc<Slot<Settled>>,
+        when_full: WhenFull,
+        ticket: &mut Option<u64>,
+    ) -> Poll<Result<u64, NoReply>> {
+        let mut state = lock(&self.state);
+        if let Some(result) = state.try_begin(Asked::Call, slot, true, when_full) {
+            return Poll::Ready(result);
+        }
+        let place = *ticket.get_or_insert_with(|| {
+            state.next_ticket += 1;
+            state.next_ticket
+        });
+        state.queue.insert(place, context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Gives up a place among the tasks that wait to begin. When it had its turn and did not use it, the next
+    /// one has it.
+    pub(super) fn return_ticket(&self, ticket: u64) {
+        let mut state = lock(&self.state);
+        if state.queue.remove(&ticket).is_none() {
+            self.make_room(state);
+        }
+    }
+
+    /// Whether a message that begins to arrive is a reply to one of the calls.
+    pub(super) fn expect(&self, header: &Header) -> Result<(), Violation> {
+        lock(&self.state).outgoing.expect(header)
+    }
+
+    /// Takes note of a reply: who waits for it, or `None` if it is late.
+    pub(super) fn settle(&self, header: &Header) -> Result<Option<Waiter>, Violation> {
+        let mut state = lock(&self.state);
+        let waiter = state.outgoing.settle(header)?;
+        Ok(self.ended(state, waiter))
+    }
+
+    /// Ends a call that the peer does not know, or knows to be taken back.
+    pub(super) fn forget(&self, call: u64) -> Option<Waiter> {
+        let mut state = lock(&self.state);
+        let waiter = state.outgoing.forget(call);
+        self.ended(state, waiter)
+    }
+
+    /// Ends a call that nobody waits for any more; `None` if its end is known already.
+    pub(super) fn abandon(&self, call: u64) -> Result<Option<Waiter>, Violation> {
+        let mut state = lock(&self.state);
+        let waiter = state.outgoing.abandon(call)?;
+        if waiter.as_ref().is_some_and(|waiter| waiter.is_task) {
+            state.tasks -= 1;
+        }
+        Ok(waiter)
+    }
+
+    /// Makes room for another call: what is sent from now on arrives after the cancellation of this one.
+    pub(super) fn release(&self, call: u64) {
+        let mut state = lock(&self.state);
+        state.outgoing.release(call);
+        self.make_room(state);
+    }
+
+    /// Who should read now.
+    pub(super) fn next_reader(&self) -> NextReader {
+        let state = lock(&self.state);
+        if state.tasks > 0 {
+            return NextReader::Attendant;
+        }
+        match state.outgoing.any_waiter() {
+            Some(waiter) => NextReader::Thread(Arc::clone(&waiter.slot)),
+            None => NextReader::Nobody,
+        }
+    }
+
+    /// Refuses calls from now on with `cause`, or an earlier one, which it gives.
+    pub(super) fn refuse(&self, cause: DisconnectCause) {
+        let mut state = lock(&self.state);
+        state.refusal.get_or_insert(cause);
+        self.tell_all(state);
+    }
+
+    /// Why calls are refused, if they are.
+    pub(super) fn refusal(&self) -> Option<DisconnectCause> {
+        lock(&self.state).refusal.clone()
+    }
+
+    /// Ends all calls, with `cause` or an earlier one.
+    pub(super) fn close(&self, cause: DisconnectCause) {
+        let mut state = lock(&self.state);
+        let cause = state.refusal.get_or_insert(cause).clone();
+        state.is_closed = true;
+        state.tasks = 0;
+        let waiters: Vec<_> = state.outgoing.drain().collect();
+        self.tell_all(state);
+        for waiter in waiters {
+            waiter.slot.fill(Err(cause.clone()));
+        }
+        self.gone.notify_all();
+    }
+
+    /// Waits until every call has been ended, and says why.
+    pub(super) fn wait_closed(&self, deadline: Instant) -> Option<DisconnectCause> {
+        let mut state = lock(&self.state);
+        while !state.is_closed {
+            state = wait(&self.gone, state, Some(deadline))?;
+        }
+        state.refusal.clone()
+    }
+
+    /// How many calls wait for their reply.
+    pub(super) fn in_flight(&self) -> usize {
+        lock(&self.state).outgoing.in_flight()
+    }
+
+    /// Whether tasks wait for replies.
+    pub(super) fn has_tasks(&self) -> bool {
+        lock(&self.state).tasks > 0
+    }
+
+    /// How many replies came after their callers had given up.
+    pub(super) fn late_replies(&self) -> u64 {
+        lock(&self.state).outgoing.late_replies()
+    }
+
+    fn ended(&self, mut state: MutexGuard<'_, State>, waiter: Option<Waiter>) -> Option<Waiter> {
+        if waiter.as_ref().is_some_and(|waiter| waiter.is_task) {
+            state.tasks -= 1;
+        }
+        self.make_room(state);
+        waiter
+    }
+
+    /// Lets one thread and one task try to begin.
+    fn make_room(&self, mut state: MutexGuard<'_, State>) {
+        let task = if state.outgoing.is_full() { None } else { state.queue.pop_first() };
+        drop(state);
+        self.room.notify_one();
+        if let Some((_, waker)) = task {
+            waker.wake();
+        }
+    }
+
+    /// Lets everybody see that no call begins any more.
+    fn tell_all(&self, mut state: MutexGuard<'_, State>) {
+        let tasks = std::mem::take(&mut state.queue);
+        drop(state);
+        self.room.notify_all();
+        for waker in tasks.into_values() {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    /// `None` if there is no room and the caller waits for it.
+    fn try_begin(
+        &mut self,
+        asked: Asked,
+        slot: &Arc<Slot<Settled>>,
+        is_task: bool,
+        when_full: WhenFull,
+    ) -> Option<Result<u64, NoReply>> {
+        if let Some(cause) = &self.refusal {
+            return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
+        }
+        // A sign of life is wanted most when every call hangs.
+        if asked == Asked::Ping || !self.outgoing.is_full() {
+            self.tasks += usize::from(is_task);
+            return Some(Ok(self.outgoing.begin(asked, Waiter { slot: Arc::clone(slot), is_task })));
+        }
+        match when_full {
+            WhenFull::Wait => None,
+            WhenFull::Fail => Some(Err(NoReply::Busy { limit: self.outgoing.max_in_flight() })),
+        }
+    }
+}
