@@ -1,15 +1,38 @@
 //! A call that arrived: decoding its arguments and encoding its outcome. Generated servers use it.
 
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+
 use crate::proto::codec::{self, Budget, DecodeError, Decoder, EncodeError};
 use crate::proto::frame::{HEADER_LEN, Kind};
 use crate::shape::{DeserializeAs, SerializeAs};
 
-/// A call that arrived from the peer, its arguments not yet decoded.
+/// A call that arrived from the peer. It owns its payload, so that an asynchronous method can keep it.
+#[derive(Debug)]
+pub struct Request {
+    method: u64,
+    payload: Vec<u8>,
+    budget: Budget,
+    max_reply: u32,
+}
+
+/// The arguments of a call, decoded one by one, and the limits of its outcome.
 #[derive(Debug)]
 pub struct Incoming<'a> {
-    method: u64,
     arguments: Decoder<'a>,
     max_reply: u32,
+}
+
+/// The encoded outcome of a call, or why there is none.
+pub type Answer = Result<Reply, Refusal>;
+
+/// What became of a call when it was handed to a service.
+pub enum Outcome {
+    /// It is over.
+    Now(Answer),
+    /// It goes on; to drop the future is to cancel it.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
 
 /// The encoded outcome of a call.
@@ -38,7 +61,7 @@ pub enum Refusal {
         /// What was wrong.
         reason: String,
     },
-    /// What the method returned is larger than the peer accepts.
+    /// What the method returned is larger than the peer or the interface accepts.
     ReplyTooLarge {
         /// Its size in bytes.
         size: u64,
@@ -47,9 +70,9 @@ pub enum Refusal {
     },
 }
 
-impl<'a> Incoming<'a> {
-    pub(crate) fn new(method: u64, payload: &'a [u8], budget: Budget, max_reply: u32) -> Self {
-        Self { method, arguments: Decoder::new(payload, budget), max_reply }
+impl Request {
+    pub(crate) fn new(method: u64, payload: Vec<u8>, budget: Budget, max_reply: u32) -> Self {
+        Self { method, payload, budget, max_reply }
     }
 
     /// The id of the method to run.
@@ -58,6 +81,30 @@ impl<'a> Incoming<'a> {
         self.method
     }
 
+    /// Begins to read the arguments, in place.
+    #[must_use]
+    pub fn open(&mut self) -> Incoming<'_> {
+        Incoming { arguments: Decoder::new(&self.payload, self.budget), max_reply: self.max_reply }
+    }
+}
+
+impl Outcome {
+    /// Runs a call to its end.
+    pub fn now(mut request: Request, run: impl FnOnce(Incoming<'_>) -> Answer) -> Self {
+        Self::Now(run(request.open()))
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
+            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl<'a> Incoming<'a> {
     /// Decodes the next argument; `name` is for the error.
     ///
     /// # Errors
@@ -78,33 +125,38 @@ impl<'a> Incoming<'a> {
         arguments.finish().map_err(|error| bad_argument("(after the last one)", &error))
     }
 
+    /// Lowers the limit of the reply to this many bytes.
+    pub fn max_reply(&mut self, bytes: u32) {
+        self.max_reply = self.max_reply.min(bytes);
+    }
+
     /// Encodes what a method without a `Result` returned.
     ///
     /// # Errors
-    /// When serde refuses the value or it is larger than the peer accepts.
-    pub fn value<S, T: ?Sized>(&self, value: &T) -> Result<Reply, Refusal>
+    /// When serde refuses the value or it is larger than the limit.
+    pub fn value<S, T>(&self, value: T) -> Answer
     where
         S: SerializeAs<T>,
     {
-        self.encode::<S, T>(Kind::Reply, value)
+        self.encode::<S, T>(Kind::Reply, &value)
     }
 
     /// Encodes what a method with a `Result` returned, `SO` being the shape of its `Ok`.
     ///
     /// # Errors
-    /// When serde refuses the value or it is larger than the peer accepts.
-    pub fn result<SO, SE, T, E>(&self, result: &Result<T, E>) -> Result<Reply, Refusal>
+    /// When serde refuses the value or it is larger than the limit.
+    pub fn result<SO, SE, T, E>(&self, result: Result<T, E>) -> Answer
     where
         SO: SerializeAs<T>,
         SE: SerializeAs<E>,
     {
         match result {
-            Ok(value) => self.encode::<SO, T>(Kind::Reply, value),
-            Err(error) => self.encode::<SE, E>(Kind::ErrorReply, error),
+            Ok(value) => self.encode::<SO, T>(Kind::Reply, &value),
+            Err(error) => self.encode::<SE, E>(Kind::ErrorReply, &error),
         }
     }
 
-    fn encode<S, T: ?Sized>(&self, kind: Kind, value: &T) -> Result<Reply, Refusal>
+    fn encode<S, T>(&self, kind: Kind, value: &T) -> Answer
     where
         S: SerializeAs<T>,
     {

@@ -1,6 +1,9 @@
 //! What `#[plugin_interface]` generates from a trait: a description, a client and a server.
 
-use crate::incoming::{Incoming, Refusal, Reply};
+use core::time::Duration;
+
+use crate::incoming::{Outcome, Request};
+use crate::options::WhenFull;
 use crate::remote::Remote;
 
 /// The description of an interface: its name and its methods.
@@ -11,6 +14,11 @@ pub struct Interface {
     pub name: &'static str,
     /// The methods in the order of the trait.
     pub methods: &'static [Method],
+    /// What `#[plugin_interface(timeout = "…")]` says.
+    pub timeout: Option<Duration>,
+    /// The largest arguments and the largest reply of a call in bytes, where
+    /// `#[plugin_interface(max_message = "…")]` sets them lower than the connection does.
+    pub max_message: Option<u32>,
 }
 
 impl Interface {
@@ -18,7 +26,23 @@ impl Interface {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, methods: &'static [Method]) -> Self {
-        Self { name, methods }
+        Self { name, methods, timeout: None, max_message: None }
+    }
+
+    /// Sets what its attribute says of timeouts.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets what its attribute says of the size of messages.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_max_message(mut self, bytes: u32) -> Self {
+        self.max_message = Some(bytes);
+        self
     }
 }
 
@@ -34,6 +58,9 @@ pub struct Method {
     pub signature: &'static str,
     /// Differs where the arguments or the return type differ. See docs/protocol.md, "Fingerprints".
     pub fingerprint: u64,
+    /// How long a call takes at most as the attribute of the method says, or else that of the interface.
+    /// `None` where neither does, and for `#[plugin(timeout = "none")]`.
+    pub timeout: Option<Duration>,
 }
 
 impl Method {
@@ -41,7 +68,15 @@ impl Method {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, signature: &'static str, canonical: &str) -> Self {
-        Self { id: method_id(name), name, signature, fingerprint: fnv1a(canonical) }
+        Self { id: method_id(name), name, signature, fingerprint: fnv1a(canonical), timeout: None }
+    }
+
+    /// Sets what the attributes say of timeouts.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 }
 
@@ -67,7 +102,19 @@ const fn fnv1a(text: &str) -> u64 {
 
 /// The client half of an interface: calls its methods in a plugin.
 ///
-/// Implemented by the `…Client` type that [`#[plugin_interface]`](crate::plugin_interface) generates.
+/// Implemented by the `…Client` type that [`#[plugin_interface]`](crate::plugin_interface) generates. That type has
+/// the methods of this trait as its own, too, unless the interface has methods of these names.
+///
+/// # Asynchronous methods
+///
+/// An `async` method of a client encodes its arguments at once and returns a future that owns all it needs.
+/// The call is sent when the future is polled for the first time; whoever drops the future cancels the call.
+/// The future is `Send` and needs no runtime: any executor may poll it.
+///
+/// Where the client implements the trait of the interface, the type of the future says that it borrows from
+/// the client and the arguments, since that is what the trait promises: to spawn one, move a clone of the
+/// client into an `async` block. A trait with an `async` method cannot be a trait object, so what takes such a client takes a
+/// generic `impl Kv` instead of a `&dyn Kv`.
 pub trait Client: Sized {
     /// The interface as this program was compiled with it.
     const INTERFACE: Interface;
@@ -75,6 +122,40 @@ pub trait Client: Sized {
     /// Makes a client of one instance of the interface in a peer.
     #[doc(hidden)]
     fn from_remote(remote: Remote) -> Self;
+
+    /// The instance that it calls.
+    #[doc(hidden)]
+    fn remote(&self) -> &Remote;
+
+    /// A client of the same instance whose calls take `timeout` at most. [`Duration::MAX`] is no limit.
+    ///
+    /// It goes before every other timeout: those of the attributes `#[plugin(timeout = "…")]` and
+    /// `#[plugin_interface(timeout = "…")]`, and `Launcher::call_timeout`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use plugin_core::{Result, plugin_interface};
+    ///
+    /// #[plugin_interface]
+    /// trait Index {
+    ///     fn rebuild(&self) -> Result<u64>;
+    /// }
+    ///
+    /// fn rebuild_patiently(index: &IndexClient) -> Result<u64> {
+    ///     index.with_timeout(Duration::from_secs(600)).rebuild()
+    /// }
+    /// ```
+    #[must_use]
+    fn with_timeout(&self, timeout: Duration) -> Self {
+        Self::from_remote(self.remote().with_timeout(timeout))
+    }
+
+    /// A client of the same instance that does this when as many calls are in flight as the plugin takes.
+    #[must_use]
+    fn when_full(&self, when_full: WhenFull) -> Self {
+        Self::from_remote(self.remote().when_full(when_full))
+    }
 }
 
 /// The server half of an interface: runs the calls of a peer on a value.
@@ -84,10 +165,7 @@ pub trait Service: Send + Sync + 'static {
     /// The interface as this program was compiled with it.
     fn interface(&self) -> Interface;
 
-    /// Runs one call.
-    ///
-    /// # Errors
-    /// When there is no such method or its arguments cannot be decoded; the method has not run then.
+    /// Runs one call, or begins to run it where the method is asynchronous.
     #[doc(hidden)]
-    fn dispatch(&self, call: Incoming<'_>) -> Result<Reply, Refusal>;
+    fn dispatch(&self, request: Request) -> Outcome;
 }

@@ -53,6 +53,7 @@ pub mod forward;
 mod incoming;
 mod interface;
 mod io;
+mod options;
 mod panic;
 mod plugin;
 mod proto;
@@ -79,14 +80,15 @@ pub mod __host;
 pub mod __private;
 
 pub use error::{
-    CallError, CallTarget, Decoding, Delivery, DisconnectCause, Disconnected, Encoding, Failed, NoThread,
-    Panicked, ProcessEnd, TimedOut, TooLarge, Unsupported,
+    Busy, CallError, CallTarget, Decoding, Delivery, DisconnectCause, Disconnected, Encoding, Failed,
+    NoThread, Panicked, ProcessEnd, TimedOut, TooLarge, Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;
 #[cfg(feature = "log")]
 pub use forward::logger;
 pub use interface::{Client, Interface, Method, Service, method_id};
+pub use options::WhenFull;
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};
 pub use serve::{is_plugin_process, serve};

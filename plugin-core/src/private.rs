@@ -5,8 +5,9 @@ pub use crate::check::{
     Crosses, HiddenErrorCrosses, Parts, TakesCallError, crosses, hidden_error_crosses, takes_call_error,
 };
 pub use crate::error::CallError;
-pub use crate::incoming::{Incoming, Refusal, Reply};
+pub use crate::incoming::{Answer, Incoming, Outcome, Refusal, Reply, Request};
 pub use crate::interface::{Client, Interface, Method, Service, method_id};
+pub use crate::options::WhenFull;
 pub use crate::plugin::{Plugin, Registry};
 pub use crate::proto::codec;
 pub use crate::remote::{OutgoingCall, Remote};

@@ -9,6 +9,7 @@ use crate::error::{
     Unsupported,
 };
 use crate::io::connection::{Connection, NoReply};
+use crate::options::WhenFull;
 use crate::proto::CONTROL_BUDGET;
 use crate::proto::codec::{self, Budget, Decoder, EncodeError};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
@@ -30,7 +31,11 @@ pub struct Remote {
     object: u64,
     plugin: Arc<str>,
     interface: Arc<str>,
+    /// What holds unless the attributes of the method or the interface say otherwise.
+    default_timeout: Option<Duration>,
+    /// What holds whatever the attributes say.
     timeout: Option<Duration>,
+    when_full: WhenFull,
 }
 
 impl Remote {
@@ -43,7 +48,27 @@ impl Remote {
         interface: &str,
         timeout: Option<Duration>,
     ) -> Self {
-        Self { connection, object, plugin, interface: interface.into(), timeout }
+        Self {
+            connection,
+            object,
+            plugin,
+            interface: interface.into(),
+            default_timeout: timeout,
+            timeout: None,
+            when_full: WhenFull::default(),
+        }
+    }
+
+    /// The same instance, whose calls take `timeout` at most whatever the interface says.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self.clone() }
+    }
+
+    /// The same instance, whose calls do this when the connection carries no more of them.
+    #[must_use]
+    pub fn when_full(&self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self.clone() }
     }
 
     /// Asks the plugin for a sign of life and waits for it.
@@ -61,8 +86,13 @@ impl Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plugin, interface, .. } = self;
-        f.debug_struct("Remote").field("plugin", plugin).field("interface", interface).finish_non_exhaustive()
+        let Self { plugin, interface, timeout, when_full, .. } = self;
+        f.debug_struct("Remote")
+            .field("plugin", plugin)
+            .field("interface", interface)
+            .field("timeout", timeout)
+            .field("when_full", when_full)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,6 +104,10 @@ pub struct OutgoingCall<'r> {
     id: u64,
     /// The payload, behind room for the header.
     frame: Vec<u8>,
+    /// The largest payload in bytes.
+    limit: u32,
+    /// What the attributes say; [`Duration::MAX`] is no limit.
+    timeout: Option<Duration>,
     /// The first argument that could not be encoded.
     error: Option<CallError>,
 }
@@ -89,7 +123,23 @@ impl<'r> OutgoingCall<'r> {
     /// Starts a call of the method `name`, whose wire id is `id`.
     #[must_use]
     pub fn new(remote: &'r Remote, name: &'static str, id: u64) -> Self {
-        Self { remote, name, id, frame: vec![0; HEADER_LEN], error: None }
+        let limit = remote.connection.max_request();
+        Self { remote, name, id, frame: vec![0; HEADER_LEN], limit, timeout: None, error: None }
+    }
+
+    /// Sets how long the call takes at most, unless the client says otherwise.
+    pub fn timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(timeout);
+    }
+
+    /// Lets the call take as long as it does, unless the client says otherwise.
+    pub fn no_timeout(&mut self) {
+        self.timeout = Some(Duration::MAX);
+    }
+
+    /// Lowers the limit of the arguments to this many bytes.
+    pub fn max_message(&mut self, bytes: u32) {
+        self.limit = self.limit.min(bytes);
     }
 
     /// Encodes the next argument; an error is kept for the end of the call.
@@ -100,7 +150,7 @@ impl<'r> OutgoingCall<'r> {
         if self.error.is_some() {
             return;
         }
-        let limit = self.remote.connection.max_request();
+        let limit = self.limit;
         let encoded =
             codec::encode_as::<S, T>(value, &mut self.frame, (limit as usize).saturating_add(HEADER_LEN));
         self.error = encoded.err().map(|error| match error {
@@ -147,13 +197,36 @@ impl<'r> OutgoingCall<'r> {
         }
     }
 
+    /// Like [`value`](Self::value), when the future is polled.
+    pub fn value_async<S, T>(self) -> impl Future<Output = Result<T, CallError>> + Send + use<S, T>
+    where
+        S: for<'de> DeserializeAs<'de, T>,
+    {
+        self.result_async::<S, Same, T, CallError>()
+    }
+
+    /// Like [`result`](Self::result), when the future is polled.
+    pub fn result_async<SO, SE, T, E>(self) -> impl Future<Output = Result<T, E>> + Send + use<SO, SE, T, E>
+    where
+        SO: for<'de> DeserializeAs<'de, T>,
+        SE: for<'de> DeserializeAs<'de, E>,
+        E: From<CallError>,
+    {
+        let OutgoingCall { remote, name, id, frame, limit, timeout, error } = self;
+        let remote = remote.clone();
+        async move {
+            OutgoingCall { remote: &remote, name, id, frame, limit, timeout, error }.result::<SO, SE, T, E>()
+        }
+    }
+
     /// Sends the call and waits for a reply that is not a failure.
     fn send(&mut self) -> Result<Frame, CallError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         let header = Header { object: self.remote.object, method: self.id, ..Header::bare(Kind::Call) };
-        let after = self.remote.timeout.unwrap_or(Duration::MAX);
+        let after = self.remote.timeout.or(self.timeout).or(self.remote.default_timeout);
+        let after = after.unwrap_or(Duration::MAX);
         let timing = Timing { deadline: Instant::now().checked_add(after), after };
         let frame = std::mem::take(&mut self.frame);
         match self.remote.connection.call(header, frame, timing.deadline) {

@@ -9,6 +9,7 @@ mod errors;
 mod expand;
 mod model;
 mod names;
+mod quantity;
 mod shape;
 mod signature;
 mod valid;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
 pub use parts::{
-    CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported,
+    Busy, CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported,
 };
 
 /// A call to a plugin failed.
@@ -49,6 +49,9 @@ pub enum CallError {
     TimedOut(Box<TimedOut>),
     /// The plugin has no thread to run the method on.
     NoThread(Box<NoThread>),
+    /// As many calls are in flight as the plugin takes, and the client does not wait for room:
+    /// [`WhenFull::Fail`](crate::WhenFull::Fail).
+    Busy(Box<Busy>),
 }
 
 impl CallError {
@@ -71,7 +74,7 @@ impl CallError {
             Self::Failed(_) | Self::Panicked(_) => true,
             Self::TimedOut(error) => error.delivery == Delivery::Unknown,
             Self::Disconnected(error) => error.delivery == Delivery::Unknown,
-            Self::Unsupported(_) | Self::NoThread(_) => false,
+            Self::Unsupported(_) | Self::NoThread(_) | Self::Busy(_) => false,
             Self::TooLarge(error) => error.in_reply,
             Self::Encoding(error) => error.in_reply,
             Self::Decoding(error) => error.in_reply,
@@ -109,6 +112,7 @@ impl fmt::Display for CallError {
             Self::Decoding(error) => error.fmt(f),
             Self::TimedOut(error) => error.fmt(f),
             Self::NoThread(error) => error.fmt(f),
+            Self::Busy(error) => error.fmt(f),
         }
     }
 }

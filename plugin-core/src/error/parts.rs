@@ -112,8 +112,8 @@ impl fmt::Display for TooLarge {
         let what = if self.in_reply { "reply of" } else { "message with the arguments of" };
         write!(
             f,
-            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` on the side that \
-             receives them or send less at once",
+            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` of the \
+             interface, if it has one, or of the side that receives them, or send less at once",
             self.target, self.size, self.limit
         )
     }
@@ -221,6 +221,27 @@ impl fmt::Display for NoThread {
             "{} has not run: the system gives the plugin no thread for it ({}); raise the limit of processes or \
              call less at once",
             self.target, self.reason
+        )
+    }
+}
+
+/// A call found no room and did not wait for any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Busy {
+    /// The method.
+    pub target: CallTarget,
+    /// How many calls are in flight at once, at most.
+    pub limit: u32,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} was not sent and has not run: {} calls are in flight, as many as the connection carries; call \
+             again when one of them is over, wait for that with `WhenFull::Wait`, or raise `max_in_flight` on both sides",
+            self.target, self.limit
         )
     }
 }

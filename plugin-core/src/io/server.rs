@@ -1,7 +1,9 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
 use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
-use crate::incoming::{Incoming, Refusal, Reply};
+use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
 use crate::interface::Service;
 use crate::panic::catch;
 use crate::proto::codec::{self, Budget};
@@ -90,7 +92,7 @@ impl Server {
     /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
     pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
         let this = Arc::clone(self);
-        let workers = Workers::new(move |call: Frame| this.answer(&call));
+        let workers = Workers::new(move |call: Frame| this.answer(call));
         let lead = Arc::new(Lead::default());
         let end = match self.serve(reader, &workers, &lead) {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader, &workers),
@@ -142,7 +144,7 @@ impl Server {
             loop {
                 let begun = Instant::now();
                 lead.park(reader);
-                self.answer(&call);
+                self.answer(call);
                 // Otherwise the monitor reads now.
                 let Some(parked) = lead.reclaim() else { break };
                 if parked.has_buffered() && begun.elapsed() > SHORT_CALL {
@@ -261,12 +263,17 @@ impl Server {
     }
 
     /// Runs one call and sends its outcome.
-    fn answer(&self, call: &Frame) {
-        let outcome = match self.service(call.header.object) {
+    fn answer(&self, call: Frame) {
+        let Frame { header, payload } = call;
+        let outcome = match self.service(header.object) {
             None => Err(FailureMessage::UnknownObject),
             Some(service) => {
-                let incoming = Incoming::new(call.header.method, &call.payload, self.budget, self.max_reply);
-                match catch(|| service.dispatch(incoming)) {
+                let request = Request::new(header.method, payload, self.budget, self.max_reply);
+                let run = || match service.dispatch(request) {
+                    Outcome::Now(answer) => answer,
+                    Outcome::Later(future) => block_on(future),
+                };
+                match catch(run) {
                     Ok(Ok(reply)) => Ok(reply),
                     Ok(Err(refusal)) => Err(refusal.into_message()),
                     Err(panic) => Err(FailureMessage::Panicked {
@@ -277,7 +284,7 @@ impl Server {
                 }
             }
         };
-        self.reply(call.header, outcome);
+        self.reply(header, outcome);
     }
 
     fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
@@ -305,6 +312,23 @@ impl Server {
         state.running.end_reply();
         if state.running.is_empty() {
             self.changed.notify_all();
+        }
+    }
+}
+
+/// Runs an asynchronous method to its end on this thread.
+fn block_on(mut future: Pin<Box<dyn Future<Output = Answer> + Send>>) -> Answer {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{CallError, DisconnectCause};
-use crate::incoming::{Incoming, Refusal, Reply};
+use crate::incoming::{Answer, Incoming, Outcome, Refusal, Request};
 use crate::interface::{Interface, Method, Service, method_id};
 use crate::io::connection::{Connection, Events, StreamEnd};
 use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
@@ -101,21 +101,28 @@ impl Service for Served {
         TESTER
     }
 
-    fn dispatch(&self, mut call: Incoming<'_>) -> Result<Reply, Refusal> {
-        let method = TESTER.methods.iter().find(|method| method.id == call.method());
-        let Some(method) = method else { return Err(Refusal::UnknownMethod) };
+    fn dispatch(&self, request: Request) -> Outcome {
+        match TESTER.methods.iter().find(|method| method.id == request.method()) {
+            Some(method) => Outcome::now(request, |call| self.run(method.name, call)),
+            None => Outcome::Now(Err(Refusal::UnknownMethod)),
+        }
+    }
+}
+
+impl Served {
+    fn run(&self, method: &str, mut call: Incoming<'_>) -> Answer {
         let text = call.arg::<Same, String>("text")?;
         call.end_args()?;
         *lock(&self.0.state).runs.entry(text.clone()).or_default() += 1;
-        match method.name {
-            "fail" => call.result::<Same, Same, (), CallError>(&Err(CallError::failed(text))),
+        match method {
+            "fail" => call.result::<Same, Same, (), CallError>(Err(CallError::failed(text))),
             "panic" => panic!("{text}"),
-            "repeat" => call.value::<Same, String>(&"x".repeat(text.parse().unwrap())),
+            "repeat" => call.value::<Same, String>("x".repeat(text.parse().unwrap())),
             "wait" => {
                 self.0.wait();
-                call.value::<Same, String>(&text)
+                call.value::<Same, String>(text)
             }
-            _ => call.value::<Same, String>(&text),
+            _ => call.value::<Same, String>(text),
         }
     }
 }
