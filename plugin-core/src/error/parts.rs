@@ -245,3 +245,23 @@ impl fmt::Display for Busy {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CallError;
+
+    #[test]
+    fn a_busy_plugin_is_told_apart_from_one_that_fails() {
+        let target = CallTarget::new("p".into(), "Kv".into(), "get");
+        let error = CallError::Busy(Box::new(Busy { target, limit: 64 }));
+        assert!(!error.may_have_run());
+        assert!(!error.is_disconnected());
+        let text = error.to_string();
+        for part in
+            ["`Kv::get` of plugin `p`", "has not run", "64 calls", "`WhenFull::Wait`", "`max_in_flight`"]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+}
