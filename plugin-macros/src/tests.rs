@@ -227,7 +227,7 @@ fn a_server_runs_asynchronous_methods_later() {
     assert_contains(
         &queue(),
         &[
-            "let this = ::std::sync::Arc::clone(&self.0);
+            "let this = ::core::clone::Clone::clone(&self.0);
             ::plugin_core::__private::Outcome::Later(::std::boxed::Box::pin(async move {
                 let mut request = request; let mut call = request.open();",
             "call.max_reply(16777216);

@@ -104,7 +104,7 @@ fn later(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
         (names::local("request"), names::local("call"), names::local("this"), names::local("value"));
     let Run { before, returned, after } = run(interface, t, method, &quote!(&#this));
     quote! {
-        let #this = ::std::sync::Arc::clone(&self.0);
+        let #this = ::core::clone::Clone::clone(&self.0);
         ::plugin_core::__private::Outcome::Later(::std::boxed::Box::pin(async move {
             let mut #request = #request;
             let mut #call = #request.open();
