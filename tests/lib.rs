@@ -163,6 +163,42 @@ pub trait Gate {
     fn waiting(&self) -> Result<u64>;
 }
 
+/// Methods that wait without a thread of their own, beside some that do not wait.
+#[plugin_interface(timeout = "1min", max_message = "64 KiB")]
+pub trait Bells {
+    /// Waits until the bell has rung and says how often.
+    #[plugin(timeout = "none")]
+    async fn listen(&self, bell: &str) -> Result<u64>;
+    /// Does the same, but not for long.
+    #[plugin(timeout = "200ms")]
+    async fn listen_briefly(&self, bell: &str) -> Result<u64> {
+        self.listen(bell).await
+    }
+    /// Rings a bell and says how often it has rung.
+    fn ring(&self, bell: &str) -> Result<u64>;
+    /// How many calls listen.
+    fn listening(&self) -> Result<u64>;
+    /// Gives back what it got, after a pause.
+    async fn engrave(&self, text: &str, names: &[&str], row: Option<&Row>) -> Result<String, LedgerError>;
+    /// Panics with the text, after a pause.
+    async fn crack(&self, text: &str) -> Result<()>;
+    /// As many bytes as asked for, after a pause.
+    async fn zeros(&self, count: u64) -> Result<Vec<u8>>;
+}
+
+/// Methods that wait and cannot fail, beside others.
+#[plugin_interface]
+pub trait Clock {
+    /// Pauses so many times and says how often it has paused.
+    async fn tick(&self, times: u64) -> u64;
+    /// Begins anew.
+    async fn reset(&self);
+    /// How often it has paused.
+    fn ticks(&self) -> u64;
+    /// What it shows.
+    async fn show(&self, prefix: &str) -> Result<String>;
+}
+
 /// What a plugin sees of the world.
 #[plugin_interface]
 pub trait Surroundings {

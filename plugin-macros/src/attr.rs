@@ -1,5 +1,8 @@
 //! The arguments of the attributes.
 
+use std::time::Duration;
+
+use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, Parser};
 use syn::punctuated::Punctuated;
@@ -7,24 +10,65 @@ use syn::{Attribute, Expr, LitStr, Path, Token};
 
 use crate::errors::{self, Errors};
 use crate::names;
+use crate::quantity::{self, Timeout};
 
-/// Reads `name = "…"` from the arguments of `#[plugin_interface]`.
-pub(crate) fn interface_name(args: proc_macro2::TokenStream, errors: &mut Errors) -> Option<String> {
-    let mut name = Once::default();
-    let parser = syn::meta::parser(|meta| wire_name(&meta, errors::INTERFACE_ARGUMENT, &mut name));
-    let parsed = parser.parse2(args);
-    finish(parsed, name, errors)
+/// What `#[plugin_interface(…)]` says.
+#[derive(Default)]
+pub(crate) struct InterfaceArgs {
+    pub(crate) name: Option<String>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_message: Option<u32>,
 }
 
-/// Takes `#[plugin(name = "…")]` out of the attributes of a method.
-pub(crate) fn take_method_name(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<String> {
-    let mut name = Once::default();
-    let mut parsed = Ok(());
-    for attr in take(attrs) {
-        let this = attr.parse_nested_meta(|meta| wire_name(&meta, errors::METHOD_ARGUMENT, &mut name));
-        parsed = parsed.and(this);
+/// What `#[plugin(…)]` says on a method.
+#[derive(Default)]
+pub(crate) struct MethodArgs {
+    pub(crate) name: Option<String>,
+    pub(crate) timeout: Option<Timeout>,
+}
+
+/// Reads the arguments of `#[plugin_interface]`.
+pub(crate) fn interface_args(args: TokenStream, errors: &mut Errors) -> InterfaceArgs {
+    let (mut name, mut timeout, mut max_message) = (Once::default(), Once::default(), Once::default());
+    let parser = syn::meta::parser(|meta| {
+        if meta.path.is_ident("name") {
+            name.set(&meta.path, meta.value()?.parse()?)
+        } else if meta.path.is_ident("timeout") {
+            timeout.set(&meta.path, meta.value()?.parse()?)
+        } else if meta.path.is_ident("max_message") {
+            max_message.set(&meta.path, meta.value()?.parse()?)
+        } else {
+            Err(syn::Error::new_spanned(&meta.path, errors::INTERFACE_ARGUMENT))
+        }
+    });
+    if let Err(error) = parser.parse2(args) {
+        errors.push(error);
     }
-    finish(parsed, name, errors)
+    InterfaceArgs {
+        name: wire_name(name, errors),
+        timeout: read(timeout, quantity::interface_timeout, errors),
+        max_message: read(max_message, quantity::size, errors),
+    }
+}
+
+/// Takes `#[plugin(…)]` out of the attributes of a method.
+pub(crate) fn take_method_args(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> MethodArgs {
+    let (mut name, mut timeout) = (Once::default(), Once::default());
+    for attr in take(attrs) {
+        let parsed = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("name") {
+                name.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("timeout") {
+                timeout.set(&meta.path, meta.value()?.parse()?)
+            } else {
+                Err(syn::Error::new_spanned(&meta.path, errors::METHOD_ARGUMENT))
+            }
+        });
+        if let Err(error) = parsed {
+            errors.push(error);
+        }
+    }
+    MethodArgs { name: wire_name(name, errors), timeout: read(timeout, quantity::method_timeout, errors) }
 }
 
 /// Takes the helper attributes out.
@@ -98,22 +142,25 @@ impl<T> Once<T> {
     }
 }
 
-fn wire_name(meta: &ParseNestedMeta<'_>, unknown: &str, name: &mut Once<LitStr>) -> syn::Result<()> {
-    if meta.path.is_ident("name") {
-        name.set(&meta.path, meta.value()?.parse()?)
-    } else {
-        Err(syn::Error::new_spanned(&meta.path, unknown))
-    }
-}
-
-fn finish(parsed: syn::Result<()>, name: Once<LitStr>, errors: &mut Errors) -> Option<String> {
-    if let Err(error) = parsed {
-        errors.push(error);
-    }
+fn wire_name(name: Once<LitStr>, errors: &mut Errors) -> Option<String> {
     let literal = name.0?;
     let name = literal.value();
     if !names::is_wire_name(&name) {
         errors.at(&literal, errors::wire_name(&name));
     }
     Some(name)
+}
+
+fn read<T>(
+    value: Once<Expr>,
+    quantity: impl FnOnce(&Expr) -> syn::Result<T>,
+    errors: &mut Errors,
+) -> Option<T> {
+    match quantity(&value.0?) {
+        Ok(quantity) => Some(quantity),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    }
 }

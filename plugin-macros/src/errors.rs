@@ -65,8 +65,6 @@ pub(crate) const METHOD_GENERICS: &str =
     "a method of an interface cannot be generic: write the type that travels";
 pub(crate) const METHOD_LIFETIMES: &str =
     "a method of an interface cannot have lifetime parameters: write `&str` without a named lifetime";
-pub(crate) const ASYNC_METHOD: &str =
-    "asynchronous methods are not supported yet: write `fn` without `async`";
 pub(crate) const UNSAFE_METHOD: &str =
     "a method of an interface cannot be `unsafe`: its client only sends a message; remove `unsafe`";
 pub(crate) const EXTERN_METHOD: &str =
@@ -87,6 +85,8 @@ pub(crate) const TRAIT_OBJECT: &str = "callbacks and objects are not supported y
 pub(crate) const ERROR_OBJECT: &str = "an error that is a trait object cannot travel: write `plugin_core::Result<T>`, whose error takes any text, \
      or an error type of your own";
 pub(crate) const IMPL_TRAIT: &str = "an interface names its types: write the type itself instead of `impl …`, and pass data instead of callbacks";
+pub(crate) const FUTURE: &str =
+    "an asynchronous method names the value that it gives in the end: write `async fn name(&self) -> T`";
 pub(crate) const FN_POINTER: &str = "a function pointer means nothing in another process: pass data instead, such as an enum that says what to do";
 pub(crate) const RAW_POINTER: &str =
     "a pointer means nothing in another process: take `&T` or `T`, which are copied";
@@ -138,11 +138,25 @@ pub(crate) fn wire_name(name: &str) -> String {
     )
 }
 
-pub(crate) const INTERFACE_ARGUMENT: &str =
-    "unknown argument: `#[plugin_interface]` knows `name = \"…\"` only";
-pub(crate) const METHOD_ARGUMENT: &str = "unknown argument: a method knows `#[plugin(name = \"…\")]` only";
+pub(crate) const INTERFACE_ARGUMENT: &str = "unknown argument: `#[plugin_interface]` knows `name = \"…\"`, `timeout = \"…\"` and `max_message = \"…\"`";
+pub(crate) const METHOD_ARGUMENT: &str =
+    "unknown argument: `#[plugin(…)]` on a method knows `name = \"…\"` and `timeout = \"…\"`";
 pub(crate) const TRAIT_PLUGIN_ATTRIBUTE: &str =
     "`#[plugin(…)]` belongs on methods: write `#[plugin_interface(name = \"…\")]` on the trait";
+
+pub(crate) const TIME: &str =
+    "a timeout is a whole number and a unit, one of `ms`, `s`, `min` and `h`: write `timeout = \"5s\"`";
+pub(crate) const NO_TIME: &str = "no call can take no time: write a longer timeout, or `#[plugin(timeout = \"none\")]` on a method for no \
+     timeout at all";
+pub(crate) const LONG_TIME: &str =
+    "this timeout is longer than can be counted: write `#[plugin(timeout = \"none\")]` on the methods";
+pub(crate) const INTERFACE_WITHOUT_TIMEOUT: &str = "`timeout = \"none\"` is for a method, to lift the timeout of its interface: remove it here, or write \
+     `#[plugin(timeout = \"none\")]` on the methods";
+pub(crate) const SIZE: &str = "a size is a whole number and a unit, one of `B`, `KiB`, `MiB` and `GiB`, or a number of bytes: write \
+     `max_message = \"16 MiB\"`";
+pub(crate) const NO_SIZE: &str = "no message has 0 bytes: write how many a message may have at most";
+pub(crate) const LARGE_SIZE: &str =
+    "a message has 4294967295 bytes at most: write a smaller size, or remove `max_message`";
 pub(crate) const DERIVE_ARGUMENT: &str = "unknown argument: `#[plugin(…)]` on a type knows `interfaces(…)`, `name = \"…\"`, \
                                           `version = \"…\"` and `handshake = …`";
 pub(crate) const GIVEN_TWICE: &str = "this is given twice: remove one";

@@ -9,6 +9,7 @@ mod errors;
 mod expand;
 mod model;
 mod names;
+mod quantity;
 mod shape;
 mod signature;
 mod valid;
@@ -20,7 +21,7 @@ use proc_macro::TokenStream;
 
 /// Makes a trait the interface of plugins.
 ///
-/// The trait stays as it is written. Beside it, as visible as the trait, stand two new types, here for a
+/// The trait stays as it is written, but for what [`async fn`](#asynchronous-methods) becomes. Beside it, as visible as the trait, stand two new types, here for a
 /// trait `Kv`:
 ///
 /// * `KvClient`, with which a host calls the methods in a plugin. It is cheap to clone.
@@ -97,8 +98,91 @@ use proc_macro::TokenStream;
 /// Unix. Under another name, or inside of a type of your own, they travel as serde has it.
 ///
 /// Refused, each with what to write instead: generic traits and methods, receivers other than `&self`,
-/// associated types and constants, `&mut T`, borrowed return values, `async fn`, trait objects, `impl Trait`,
+/// associated types and constants, `&mut T`, borrowed return values, trait objects, `impl Trait`,
 /// function pointers, and supertraits other than `Send`, `Sync` and `'static`.
+///
+/// # Asynchronous methods
+///
+/// A method may be an `async fn`, beside others that are not. Whoever implements the trait writes `async fn`,
+/// too; whoever calls it gets a future that is `Send`.
+///
+/// ```
+/// use plugin_core::{Result, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Kv: Send + Sync + 'static {
+///     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
+///     async fn get_or_empty(&self, key: &str) -> Result<Vec<u8>> {
+///         Ok(self.get(key).await?.unwrap_or_default())
+///     }
+///     fn len(&self) -> Result<u64>;
+/// }
+///
+/// struct Empty;
+///
+/// impl Kv for Empty {
+///     async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>> {
+///         Ok(None)
+///     }
+///     fn len(&self) -> Result<u64> {
+///         Ok(0)
+///     }
+/// }
+///
+/// // Takes an `Empty` of this process, and a `KvClient` of some plugin.
+/// async fn first(kv: &impl Kv) -> Result<Vec<u8>> {
+///     if kv.len()? == 0 { Ok(Vec::new()) } else { kv.get_or_empty("first").await }
+/// }
+/// # fn accepts(client: &KvClient) { drop(first(client)); drop(first(&Empty)); }
+/// ```
+///
+/// * The future of a client needs no runtime: any executor may poll it. Its arguments are encoded when the
+///   method is called, the call is sent when the future is first polled, and dropping the future cancels it.
+/// * A plugin needs no runtime either. Borrowed arguments stay borrowed from the message while a method waits.
+/// * The trait says `fn get(&self, key: &str) -> impl Future<Output = …> + Send`. A future that holds an `Rc` or a
+///   guard of a `std` mutex while it waits is therefore an error where the trait is implemented.
+/// * A trait with an asynchronous method cannot be a trait object: take an `impl Kv` instead of a `&dyn Kv`. One
+///   without is not affected.
+/// * A method with a body of its own needs `Self: Sync`, because its future holds `&self`: give the trait the
+///   supertrait `Sync`, or its generic callers the bound.
+/// * Where the client implements the trait, its future has the lifetimes that the trait gives it: to spawn
+///   one, write `spawn(async move { client.get("key").await })` with a clone of the client. Where some
+///   method returns no `Result`, the client's own methods borrow nothing, and `spawn(client.get("key"))` will do.
+///
+/// Whether a method is asynchronous does not show on the wire: host and plugin may differ in it.
+///
+/// # Timeouts and sizes
+///
+/// A call waits for as long as the plugin lives and may have as many bytes as the connection carries, unless the
+/// interface says otherwise:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::{Client, Result, plugin_interface};
+///
+/// #[plugin_interface(timeout = "5s", max_message = "16 MiB")]
+/// trait Index {
+///     fn find(&self, word: &str) -> Result<Vec<u64>>;
+///     #[plugin(timeout = "250ms")]
+///     fn len(&self) -> Result<u64>;
+///     #[plugin(timeout = "none")]
+///     fn rebuild(&self) -> Result<()>;
+/// }
+///
+/// let methods = IndexClient::INTERFACE.methods;
+/// assert_eq!(methods[0].timeout, Some(Duration::from_secs(5)));
+/// assert_eq!(methods[1].timeout, Some(Duration::from_millis(250)));
+/// assert_eq!(methods[2].timeout, None);
+/// ```
+///
+/// * `timeout` is a whole number of `ms`, `s`, `min` or `h`. That of a method goes before that of the interface, and
+///   `"none"` lifts it. Both go before `Launcher::call_timeout`, and `client.with_timeout(…)` before all.
+/// * `max_message` is a whole number of `B`, `KiB`, `MiB` or `GiB`, or a plain number of bytes, below 4 GiB. It lowers the
+///   limit of the connection for the arguments of each call and for each reply, and never raises it.
+///
+/// Each side goes by what it was compiled with: the host by the timeouts and its limit of arguments, the
+/// plugin by its limit of replies. Neither changes what travels, so host and plugin may differ in them.
 ///
 /// # Names
 ///

@@ -1,12 +1,16 @@
 //! An interface as its author wrote it, taken apart. Every part keeps its own tokens and so its span.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use syn::{
     Attribute, FnArg, GenericArgument, Ident, ItemTrait, Pat, PathArguments, ReturnType, Signature, Token,
     TraitItem, TraitItemFn, Type,
 };
 
+use crate::attr::InterfaceArgs;
 use crate::errors::{self, Errors};
+use crate::quantity::Timeout;
 use crate::{attr, names};
 
 /// A trait with `#[plugin_interface]`.
@@ -14,6 +18,8 @@ pub(crate) struct Interface {
     /// The trait without our own attributes.
     pub(crate) item: ItemTrait,
     pub(crate) wire_name: String,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_message: Option<u32>,
     pub(crate) client: Ident,
     pub(crate) server: Ident,
     pub(crate) methods: Vec<Method>,
@@ -23,6 +29,8 @@ pub(crate) struct Interface {
 pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) wire_name: String,
+    /// What its own attribute says, or else that of the interface.
+    pub(crate) timeout: Option<Timeout>,
     /// Its attributes, without our own.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) sig: Signature,
@@ -50,14 +58,14 @@ pub(crate) enum Output {
 impl Interface {
     /// Takes a trait apart, leaving out what cannot be called.
     pub(crate) fn new(args: TokenStream, mut item: ItemTrait, errors: &mut Errors) -> Self {
-        let wire_name = attr::interface_name(args, errors).unwrap_or_else(|| names::wire(&item.ident));
+        let InterfaceArgs { name, timeout, max_message } = attr::interface_args(args, errors);
         for attr in attr::take(&mut item.attrs) {
             errors.at(attr, errors::TRAIT_PLUGIN_ATTRIBUTE);
         }
         let mut methods = Vec::new();
         for item in &mut item.items {
             match item {
-                TraitItem::Fn(method) => methods.extend(Method::new(method, errors)),
+                TraitItem::Fn(method) => methods.extend(Method::new(method, timeout, errors)),
                 TraitItem::Type(item) => errors.at(item, errors::ASSOCIATED_TYPE),
                 TraitItem::Const(item) => errors.at(item, errors::ASSOCIATED_CONST),
                 TraitItem::Macro(item) => errors.at(item, errors::MACRO_ITEM),
@@ -65,12 +73,18 @@ impl Interface {
             }
         }
         Self {
-            wire_name,
+            wire_name: name.unwrap_or_else(|| names::wire(&item.ident)),
+            timeout,
+            max_message,
             client: names::client(&item.ident),
             server: names::server(&item.ident),
             methods,
             item,
         }
+    }
+
+    pub(crate) fn has_async(&self) -> bool {
+        self.methods.iter().any(Method::is_async)
     }
 
     /// The methods whose return type has no room for a failed call.
@@ -80,9 +94,10 @@ impl Interface {
 }
 
 impl Method {
-    fn new(item: &mut TraitItemFn, errors: &mut Errors) -> Option<Self> {
-        let wire_name =
-            attr::take_method_name(&mut item.attrs, errors).unwrap_or_else(|| names::wire(&item.sig.ident));
+    fn new(item: &mut TraitItemFn, timeout: Option<Duration>, errors: &mut Errors) -> Option<Self> {
+        let args = attr::take_method_args(&mut item.attrs, errors);
+        let wire_name = args.name.unwrap_or_else(|| names::wire(&item.sig.ident));
+        let timeout = args.timeout.or_else(|| timeout.map(Timeout::After));
         let sig = item.sig.clone();
         let mut self_token = None;
         let mut args = Vec::new();
@@ -117,12 +132,17 @@ impl Method {
         Some(Self {
             ident: sig.ident.clone(),
             wire_name,
+            timeout,
             attrs: item.attrs.clone(),
             sig,
             self_token,
             args,
             output,
         })
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        self.sig.asyncness.is_some()
     }
 
     /// The `#[cfg]` attributes, which everything generated from the method repeats.

@@ -3,7 +3,7 @@
 //! # The canonical text
 //!
 //! It is `(ARGUMENTS)->RETURN`, the types separated by `,`, without any white space; no return type is
-//! `()`. Argument names do not matter. Each type is normalised, so that what travels the same way reads
+//! `()`. Argument names do not matter, nor whether the method is `async`. Each type is normalised, so that what travels the same way reads
 //! the same way:
 //!
 //! 1. Parentheses, lifetimes and `&` are left out.

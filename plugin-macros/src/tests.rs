@@ -132,18 +132,149 @@ fn a_server_decodes_calls_and_encodes() {
             "let arg0: &str = call.arg::<::plugin_core::__private::Same, _>(\"key\")?;",
             "let arg1: &[u8] = call.arg::<::plugin_core::__private::Bytes, _>(\"value\")?;",
             "let arg2: ::core::option::Option<::std::path::PathBuf> = call",
-            "&<T as Kv>::put(&self.0, arg0, arg1, arg2.as_deref())",
+            "::plugin_core::__private::Outcome::now(request, |mut call| {",
+            "call.result::<::plugin_core::__private::Same, ::plugin_core::__private::Same, _, _>(\
+             <T as Kv>::put(&self.0, arg0, arg1, arg2.as_deref()))",
             "call.end_args()?;",
-            "::core::result::Result::Err(::plugin_core::__private::Refusal::UnknownMethod)",
+            "_ => { ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(\
+             ::plugin_core::__private::Refusal::UnknownMethod))",
         ],
     );
     assert_contains(
         &counter(),
         &[
-            "call.value::<::plugin_core::__private::Same, _>(&<T as Counter>::len(&self.0))",
+            "call.value::<::plugin_core::__private::Same, _>(<T as Counter>::len(&self.0))",
             "#[allow(deprecated, reason = \"hosts may still call it\")] id if",
         ],
     );
+}
+
+fn queue() -> String {
+    pretty(interface(
+        quote!(timeout = "5s", max_message = "16 MiB"),
+        quote! {
+            trait Queue {
+                async fn push(&self, item: &[u8]) -> Result<u64>;
+                async fn clear(&self);
+                #[plugin(timeout = "none")]
+                async fn pop(&self) -> Result<Vec<u8>> {
+                    self.push(b"").await
+                }
+                #[plugin(timeout = "250ms")]
+                fn len(&self) -> Result<u64>;
+                fn when_full(&self) -> Result<u64>;
+            }
+        },
+    ))
+}
+
+#[test]
+fn futures_of_a_trait_are_send() {
+    assert_contains(
+        &queue(),
+        &[
+            "trait Queue {
+                fn push(&self, item: &[u8])
+                    -> impl ::core::future::Future<Output = Result<u64>> + ::core::marker::Send;
+                fn clear(&self) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send;
+                fn pop(&self) -> impl ::core::future::Future<Output = Result<Vec<u8>>> + ::core::marker::Send
+                where Self: ::core::marker::Sync, { async move { self.push(b\"\").await } }
+                fn len(&self) -> Result<u64>;",
+            "\"async fn push(&self, item: &[u8]) -> Result<u64>\", \"(Vec<u8>)->Result<u64>\"",
+        ],
+    );
+}
+
+#[test]
+fn an_asynchronous_stub_borrows_nothing() {
+    let code = queue();
+    assert_contains(
+        &code,
+        &[
+            "fn push(&self, item: &[u8])
+                -> impl ::core::future::Future<Output = Result<u64>> + ::core::marker::Send + use<> {",
+            "fn clear(&self) -> impl ::core::future::Future<
+                Output = ::core::result::Result<(), ::plugin_core::__private::CallError>,
+                > + ::core::marker::Send + use<> {",
+            "call.value_async::<::plugin_core::__private::Same, _>()",
+            "call.result_async::<::plugin_core::__private::Bytes,",
+            "fn len(&self) -> Result<u64> {",
+            "An `async` method encodes its arguments at once",
+        ],
+    );
+    assert!(!kv().contains("An `async` method"), "{code}");
+}
+
+#[test]
+fn a_client_of_asynchronous_results_is_the_trait() {
+    let code = pretty(interface(
+        quote!(),
+        quote!(
+            trait Kv {
+                async fn get(&self) -> Result<u8>;
+            }
+        ),
+    ));
+    assert_contains(
+        &code,
+        &["impl Kv for KvClient { fn get(&self)
+            -> impl ::core::future::Future<Output = Result<u8>> + ::core::marker::Send {"],
+    );
+}
+
+#[test]
+fn a_server_runs_asynchronous_methods_later() {
+    assert_contains(
+        &queue(),
+        &[
+            "let this = ::core::clone::Clone::clone(&self.0);
+            ::plugin_core::__private::Outcome::Later(::std::boxed::Box::pin(async move {
+                let mut request = request; let mut call = request.open();",
+            "call.max_reply(16777216);
+                let arg0: &[u8] = call.arg::<::plugin_core::__private::Bytes, _>(\"item\")?;
+                call.end_args()?;
+                let value = <T as Queue>::push(&this, arg0).await;
+                call.result::<",
+            "call.value::<::plugin_core::__private::Same, _>(value)",
+            "::plugin_core::__private::Outcome::now(request, |mut call| {",
+        ],
+    );
+}
+
+#[test]
+fn limits_are_in_the_description_and_in_the_calls() {
+    assert_contains(
+        &queue(),
+        &[
+            "\"(Vec<u8>)->Result<u64>\", ).with_timeout(::core::time::Duration::from_millis(5000)),",
+            "\"()->Result<Vec<u8>>\", ),",
+            ".with_timeout(::core::time::Duration::from_millis(250)),",
+            "], ).with_timeout(::core::time::Duration::from_millis(5000)).with_max_message(16777216);",
+            "call.timeout(::core::time::Duration::from_millis(5000)); call.max_message(16777216);
+                call.arg::<",
+            "call.no_timeout(); call.max_message(16777216); call.result_async",
+            "call.timeout(::core::time::Duration::from_millis(250)); call.max_message(16777216); call.result::",
+        ],
+    );
+    let plain = kv();
+    for part in ["call.timeout", "no_timeout()", ".max_message(", "max_reply(", ".with_max_message("] {
+        assert!(!plain.contains(part), "{part} in {plain}");
+    }
+}
+
+#[test]
+fn the_options_of_a_client_make_way_for_methods() {
+    assert_contains(
+        &kv(),
+        &[
+            "pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
+                ::plugin_core::__private::Client::with_timeout(self, timeout) }",
+            "pub fn when_full(&self, when_full: ::plugin_core::__private::WhenFull) -> Self {",
+        ],
+    );
+    let code = queue();
+    assert_contains(&code, &["fn with_timeout(&self, timeout:", "fn when_full(&self) -> Result<u64> {"]);
+    assert!(!code.contains("WhenFull"), "{code}");
 }
 
 #[test]
@@ -187,7 +318,7 @@ fn a_refused_trait_stands_with_a_client_and_a_server() {
             &format!("::core::compile_error! {{ \"{}\" }}", errors::ARGUMENT_PATTERN),
             &format!("::core::compile_error! {{ \"{}\" }}", errors::borrowed_return("String")),
             "pub trait Kv { fn get(&mut self, _: (u8, u8)) -> &str; }",
-            "pub struct KvClient;",
+            "pub struct KvClient(::plugin_core::__private::Remote);",
             "pub struct KvServer<",
         ],
     );
@@ -318,6 +449,7 @@ fn canonical(method: TokenStream) -> String {
 fn canonical_texts() {
     for (method, expected) in [
         (quote!(fn a(&self)), "()->()"),
+        (quote!(async fn a(&self, key: &str) -> u8), "(String)->u8"),
         (quote!(fn a(&self) -> ()), "()->()"),
         (quote!(fn a(&self, key: &str, value: &[u8]) -> Result<(), E>), "(String,Vec<u8>)->Result<(),E>"),
         (

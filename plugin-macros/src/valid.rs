@@ -3,7 +3,7 @@
 use quote::ToTokens;
 use syn::{
     FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, ReturnType,
-    Safety, Signature, Type, TypeParamBound, TypePath, TypeReference,
+    Safety, Signature, Type, TypeImplTrait, TypeParamBound, TypePath, TypeReference, TypeTraitObject,
 };
 
 use crate::errors::{self, Errors};
@@ -50,9 +50,6 @@ fn check_trait(item: &ItemTrait, errors: &mut Errors) {
 fn check_signature(sig: &Signature, errors: &mut Errors) {
     if let Some(token) = &sig.constness {
         errors.at(token, errors::CONST_METHOD);
-    }
-    if let Some(token) = &sig.asyncness {
-        errors.at(token, errors::ASYNC_METHOD);
     }
     if !matches!(sig.safety, Safety::Default) {
         errors.at(&sig.safety, errors::UNSAFE_METHOD);
@@ -116,6 +113,13 @@ fn declares(sig: &Signature, lifetime: &Lifetime) -> bool {
     sig.generics.lifetimes().any(|declared| declared.lifetime.ident == lifetime.ident)
 }
 
+fn is_future<'b>(bounds: impl IntoIterator<Item = &'b TypeParamBound>) -> bool {
+    bounds.into_iter().any(|bound| {
+        matches!(bound, TypeParamBound::Trait(bound)
+            if bound.path.segments.last().is_some_and(|last| last.ident == "Future"))
+    })
+}
+
 fn check_lifetime(lifetime: &Lifetime, errors: &mut Errors) {
     if lifetime.ident != "_" {
         errors.at(lifetime, errors::NAMED_LIFETIME);
@@ -159,6 +163,12 @@ impl Check<'_> {
             Type::Slice(slice) => self.part(&slice.elem),
             other => {
                 let text = match other {
+                    Type::TraitObject(TypeTraitObject { bounds, .. })
+                    | Type::ImplTrait(TypeImplTrait { bounds, .. })
+                        if self.is_return && is_future(bounds) =>
+                    {
+                        errors::FUTURE
+                    }
                     Type::TraitObject(_) if self.is_error => errors::ERROR_OBJECT,
                     Type::TraitObject(_) => errors::TRAIT_OBJECT,
                     Type::ImplTrait(_) => errors::IMPL_TRAIT,

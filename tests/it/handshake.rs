@@ -54,7 +54,9 @@ fn a_plugin_describes_itself() {
             ("Gate", ""),
             ("Surroundings", ""),
             ("Printer", ""),
-            ("Journal", "")
+            ("Journal", ""),
+            ("Bells", ""),
+            ("Clock", "")
         ]
     );
     let ledger: Vec<_> = description.instances[1].methods.iter().map(|method| method.name.as_str()).collect();
@@ -81,7 +83,10 @@ fn a_missing_interface() {
     let error = plugin.client::<CrashClient>().unwrap_err();
     let ClientError::NoInterface { interface, offers, .. } = &error else { panic!("{error:?}") };
     assert_eq!(interface, "Crash");
-    assert_eq!(offers, &["Echo", "Ledger", "Tally", "Gate", "Surroundings", "Printer", "Journal"]);
+    assert_eq!(
+        offers,
+        &["Echo", "Ledger", "Tally", "Gate", "Surroundings", "Printer", "Journal", "Bells", "Clock"]
+    );
     assert_says(
         &error,
         &["`well-behaved` does not offer the interface `Crash`", "`Ledger`", "add the interface"],

@@ -5,6 +5,8 @@ mod support;
 
 // `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
 #[cfg(test)]
+mod async_calls;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod calls;

@@ -3,8 +3,11 @@
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,6 +60,24 @@ pub(crate) fn in_time<R: Send + 'static>(what: &str, run: impl FnOnce() -> R + S
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         },
+    }
+}
+
+/// The smallest executor there is: polls on this thread and sleeps until it is woken.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! prints before it serves, `small` accepts messages of 64 KiB only, `narrow` accepts one call at a time,
 //! `orchard` belongs to an application.
 
+mod bells;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
@@ -13,12 +15,13 @@ use std::process::{Command, ExitCode};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use self::bells::{Pendulum, Tower};
 use plugin_core::{CallError, Registry, Result};
 use plugin_host::Launcher;
 use tests::{
-    APPLICATION, Echo, EchoServer, Gate, GateServer, Journal, JournalServer, Ledger, LedgerError,
-    LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings, SurroundingsServer, Tally,
-    TallyServer, journal_answer,
+    APPLICATION, BellsServer, ClockServer, Echo, EchoServer, Gate, GateServer, Journal, JournalServer,
+    Ledger, LedgerError, LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings,
+    SurroundingsServer, Tally, TallyServer, journal_answer,
 };
 
 struct Plugin;
@@ -291,7 +294,9 @@ fn main() -> ExitCode {
         .add(GateServer::new(Gates::default()))
         .add(SurroundingsServer::new(World { descriptors_at_start }))
         .add(PrinterServer::new(Plugin))
-        .add(JournalServer::new(Notes(journal)));
+        .add(JournalServer::new(Notes(journal)))
+        .add(BellsServer::new(Tower::default()))
+        .add(ClockServer::new(Pendulum::default()));
     if has("small") {
         registry = registry.max_message(64 * 1024);
     }

@@ -2,7 +2,6 @@ use plugin_core::{Result, plugin_interface};
 
 #[plugin_interface]
 trait Kv {
-    async fn compact(&self) -> Result<u8>;
     unsafe fn raw(&self) -> Result<u8>;
     extern "C" fn foreign(&self) -> Result<u8>;
 }

@@ -232,7 +232,7 @@ pub struct Busy {
     /// The method.
     pub target: CallTarget,
     /// How many calls are in flight at once, at most.
-    pub limit: usize,
+    pub limit: u32,
 }
 
 impl fmt::Display for Busy {
@@ -243,5 +243,25 @@ impl fmt::Display for Busy {
              again when one of them is over, wait for that with `WhenFull::Wait`, or raise `max_in_flight` on both sides",
             self.target, self.limit
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CallError;
+
+    #[test]
+    fn a_busy_plugin_is_told_apart_from_one_that_fails() {
+        let target = CallTarget::new("p".into(), "Kv".into(), "get");
+        let error = CallError::Busy(Box::new(Busy { target, limit: 64 }));
+        assert!(!error.may_have_run());
+        assert!(!error.is_disconnected());
+        let text = error.to_string();
+        for part in
+            ["`Kv::get` of plugin `p`", "has not run", "64 calls", "`WhenFull::Wait`", "`max_in_flight`"]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
     }
 }

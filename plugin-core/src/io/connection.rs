@@ -83,7 +83,7 @@ pub(crate) enum NoReply {
     TimedOut(Delivery),
     /// As many calls as `limit` are in flight, and the caller does not wait for that.
     Busy {
-        limit: usize,
+        limit: u32,
     },
     /// The system has no thread to spare for the deadline of a task.
     NoTimer(io::Error),

@@ -33,7 +33,7 @@ impl Asked {
 #[derive(Debug)]
 pub(crate) struct Outgoing<T> {
     next_call: u64,
-    max_in_flight: usize,
+    max_in_flight: u32,
     pending: FxHashMap<u64, (Asked, T)>,
     abandoned: FxHashMap<u64, Abandoned>,
     /// How many calls, pings aside, the peer counts as running.
@@ -53,7 +53,7 @@ impl<T> Outgoing<T> {
     pub(crate) fn new(max_in_flight: u32) -> Self {
         Self {
             next_call: 1,
-            max_in_flight: max_in_flight.max(1) as usize,
+            max_in_flight: max_in_flight.max(1),
             pending: FxHashMap::default(),
             abandoned: FxHashMap::default(),
             in_flight: 0,
@@ -62,13 +62,13 @@ impl<T> Outgoing<T> {
     }
 
     /// How many calls the peer accepts at once.
-    pub(crate) fn max_in_flight(&self) -> usize {
+    pub(crate) fn max_in_flight(&self) -> u32 {
         self.max_in_flight
     }
 
     /// Whether one more call would be more than the peer accepts at once.
     pub(crate) fn is_full(&self) -> bool {
-        self.in_flight >= self.max_in_flight
+        self.in_flight >= self.max_in_flight as usize
     }
 
     /// Begins a call and gives its id. Ids are never used twice.

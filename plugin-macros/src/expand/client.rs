@@ -1,12 +1,13 @@
 //! The client: a stub for each method, which encodes its arguments and decodes its outcome.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use syn::Type;
 
-use super::{checks, describe, may_be_unused};
+use super::{checks, describe, item, may_be_unused};
 use crate::model::{Arg, Interface, Method, Output, ungroup};
 use crate::names;
+use crate::quantity::Timeout;
 use crate::shape::{Blamed, Shape};
 
 /// clippy's own threshold of `too_many_arguments`, which the author has accepted for the trait.
@@ -19,6 +20,7 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
     let docs = docs(interface);
     let allow = may_be_unused();
     let description = describe::description(interface);
+    let options = options(interface);
     let calls = calls(interface);
     quote! {
         #docs
@@ -35,9 +37,47 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
             fn from_remote(remote: ::plugin_core::__private::Remote) -> Self {
                 Self { remote }
             }
+
+            fn remote(&self) -> &::plugin_core::__private::Remote {
+                &self.remote
+            }
         }
 
+        #options
         #calls
+    }
+}
+
+/// The methods of `Client` that people call, for those who do not import it. A method of the interface with
+/// such a name goes before.
+fn options(interface: &Interface) -> TokenStream {
+    let (client, vis) = (&interface.client, &interface.item.vis);
+    let is_free = |name: &str| interface.methods.iter().all(|method| names::wire(&method.ident) != name);
+    let with_timeout = is_free("with_timeout").then(|| {
+        quote! {
+            /// A client of the same instance whose calls take `timeout` at most, see
+            /// [`Client::with_timeout`](::plugin_core::Client::with_timeout).
+            #[must_use]
+            #vis fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
+                ::plugin_core::__private::Client::with_timeout(self, timeout)
+            }
+        }
+    });
+    let when_full = is_free("when_full").then(|| {
+        quote! {
+            /// A client of the same instance that does this when as many calls are in flight as the plugin
+            /// takes, see [`Client::when_full`](::plugin_core::Client::when_full).
+            #[must_use]
+            #vis fn when_full(&self, when_full: ::plugin_core::__private::WhenFull) -> Self {
+                ::plugin_core::__private::Client::when_full(self, when_full)
+            }
+        }
+    });
+    let allow = may_be_unused();
+    quote! {
+        #allow
+        #[automatically_derived]
+        impl #client { #with_timeout #when_full }
     }
 }
 
@@ -47,7 +87,7 @@ fn calls(interface: &Interface) -> TokenStream {
     if interface.infallible().next().is_none() {
         let name = &interface.item.ident;
         let stubs = interface.methods.iter().map(|method| {
-            let (cfgs, sig, body) = (method.cfgs(), &method.sig, body(method));
+            let (cfgs, sig, body) = (method.cfgs(), item::signature(&method.sig), body(interface, method));
             quote! { #(#cfgs)* #sig { #body } }
         });
         return quote! {
@@ -59,7 +99,7 @@ fn calls(interface: &Interface) -> TokenStream {
     let allow = may_be_unused();
     let stubs = interface.methods.iter().map(|method| {
         let attrs = inherent_attrs(method);
-        let (sig, body) = (inherent_signature(method), body(method));
+        let (sig, body) = (inherent_signature(method), body(interface, method));
         quote! { #attrs #vis #sig { #body } }
     });
     quote! {
@@ -69,28 +109,32 @@ fn calls(interface: &Interface) -> TokenStream {
     }
 }
 
-fn body(method: &Method) -> TokenStream {
+fn body(interface: &Interface, method: &Method) -> TokenStream {
     let (call, self_token, name) = (names::local("call"), &method.self_token, &method.wire_name);
+    let (value, result) =
+        if method.is_async() { ("value_async", "result_async") } else { ("value", "result") };
+    let (value, result) = (names::local(value), names::local(result));
+    let limits = limits(interface, method);
     let checks = checks::checks(method);
     let failure_check = checks::failure_check(method);
-    let mutability = (!method.args.is_empty()).then(|| quote!(mut));
+    let mutability = (limits.is_some() || !method.args.is_empty()).then(|| quote!(mut));
     let args = method.args.iter().map(argument);
     let end = match &method.output {
         Output::Value(ty) => {
             let shape = ty.as_deref().map_or_else(nothing, shape);
-            quote! { #call.value::<#shape, _>() }
+            quote! { #call.#value::<#shape, _>() }
         }
         Output::Result { ty, ok, err } => {
             let ok = shape(ok);
             match err {
                 Some(err) => {
                     let shape = shape(err);
-                    quote! { #call.result::<#ok, #shape, _, #err>() }
+                    quote! { #call.#result::<#ok, #shape, _, #err>() }
                 }
                 // An alias names its error elsewhere, so the alias is to blame for it.
                 None => {
                     let (shape, err) = (Shape::Same.tokens(&Blamed::tokens(ty)), checks::hidden_error(ty));
-                    quote! { #call.result::<#ok, #shape, _, #err>() }
+                    quote! { #call.#result::<#ok, #shape, _, #err>() }
                 }
             }
         }
@@ -103,9 +147,27 @@ fn body(method: &Method) -> TokenStream {
             #name,
             const { ::plugin_core::__private::method_id(#name) },
         );
+        #limits
         #(#args)*
         #end
     }
+}
+
+/// What the attributes say of a call.
+fn limits(interface: &Interface, method: &Method) -> Option<TokenStream> {
+    let call = names::local("call");
+    let timeout = method.timeout.map(|timeout| match timeout {
+        Timeout::After(timeout) => {
+            let timeout = describe::duration(timeout);
+            quote! { #call.timeout(#timeout); }
+        }
+        Timeout::Never => quote! { #call.no_timeout(); },
+    });
+    let max_message = interface.max_message.map(|bytes| {
+        let bytes = Literal::u32_unsuffixed(bytes);
+        quote! { #call.max_message(#bytes); }
+    });
+    (timeout.is_some() || max_message.is_some()).then(|| quote! { #timeout #max_message })
 }
 
 fn argument(arg: &Arg) -> TokenStream {
@@ -127,10 +189,23 @@ fn nothing() -> TokenStream {
 
 fn inherent_signature(method: &Method) -> TokenStream {
     let sig = &method.sig;
-    let Output::Value(ty) = &method.output else { return quote!(#sig) };
+    let returned = match &method.output {
+        Output::Result { ty, .. } => quote!(#ty),
+        Output::Value(ty) => {
+            let ty = ty.as_ref().map_or_else(|| quote!(()), |ty| quote!(#ty));
+            quote!(::core::result::Result<#ty, ::plugin_core::__private::CallError>)
+        }
+    };
+    let returned = match item::async_span(sig) {
+        None => returned,
+        Some(span) => {
+            let future = item::future(&returned, span);
+            // It borrows from nothing, so that it can be spawned.
+            quote!(#future + use<>)
+        }
+    };
     let (ident, inputs) = (&sig.ident, &sig.inputs);
-    let ty = ty.as_ref().map_or_else(|| quote!(()), |ty| quote!(#ty));
-    quote! { fn #ident(#inputs) -> ::core::result::Result<#ty, ::plugin_core::__private::CallError> }
+    quote! { fn #ident(#inputs) -> #returned }
 }
 
 /// The attributes of an inherent method. It is an item of its own, so it takes the docs along.
@@ -171,9 +246,17 @@ fn docs(interface: &Interface) -> TokenStream {
             infallible.join(", ")
         )
     };
+    let asynchronous = interface.has_async().then(|| {
+        quote! {
+            #[doc = ""]
+            #[doc = "An `async` method encodes its arguments at once and returns a future that owns all it needs. \
+                     The call is sent when it is first polled, by any executor, and cancelled when it is dropped."]
+        }
+    });
     quote! {
         #[doc = #summary]
         #[doc = ""]
         #[doc = #details]
+        #asynchronous
     }
 }

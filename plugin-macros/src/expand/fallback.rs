@@ -4,13 +4,14 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{FnArg, ItemTrait, TraitItem, TraitItemFn, parse_quote};
 
+use super::item;
 use crate::model::Interface;
 use crate::names;
 
 /// The trait, and a client and a server that exist but do nothing: the program does not compile anyway.
 pub(crate) fn fallback(interface: &Interface) -> TokenStream {
     let Interface { client, server, wire_name, .. } = interface;
-    let item = &without_echoes(&interface.item);
+    let item = &item::emitted(&without_echoes(&interface.item));
     let vis = &item.vis;
     let t = names::unused("T", item);
     quote! {
@@ -19,14 +20,18 @@ pub(crate) fn fallback(interface: &Interface) -> TokenStream {
         #[doc = ""]
         #[allow(dead_code)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #client;
+        #vis struct #client(::plugin_core::__private::Remote);
 
         impl ::plugin_core::__private::Client for #client {
             const INTERFACE: ::plugin_core::__private::Interface =
                 ::plugin_core::__private::Interface::new(#wire_name, &[]);
 
-            fn from_remote(_: ::plugin_core::__private::Remote) -> Self {
-                Self
+            fn from_remote(remote: ::plugin_core::__private::Remote) -> Self {
+                Self(remote)
+            }
+
+            fn remote(&self) -> &::plugin_core::__private::Remote {
+                &self.0
             }
         }
 
@@ -58,11 +63,10 @@ pub(crate) fn fallback(interface: &Interface) -> TokenStream {
                 <#client as ::plugin_core::__private::Client>::INTERFACE
             }
 
-            fn dispatch(
-                &self,
-                _: ::plugin_core::__private::Incoming<'_>,
-            ) -> ::core::result::Result<::plugin_core::__private::Reply, ::plugin_core::__private::Refusal> {
-                ::core::result::Result::Err(::plugin_core::__private::Refusal::UnknownMethod)
+            fn dispatch(&self, _: ::plugin_core::__private::Request) -> ::plugin_core::__private::Outcome {
+                ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(
+                    ::plugin_core::__private::Refusal::UnknownMethod,
+                ))
             }
         }
     }

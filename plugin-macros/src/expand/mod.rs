@@ -5,18 +5,19 @@ mod checks;
 mod client;
 mod describe;
 mod fallback;
+mod item;
 mod server;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use crate::model::Interface;
 
 pub(crate) use fallback::fallback;
 
-/// The trait as it was written, then its client and its server.
+/// The trait, then its client and its server.
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
-    let item = interface.item.to_token_stream();
+    let item = item::emitted(&interface.item);
     let client = client::client(interface);
     let server = server::server(interface);
     quote! { #item #client #server }

@@ -1,6 +1,6 @@
 //! The server: finds the method of a call, decodes its arguments, calls it and encodes what it returned.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{Ident, Type};
 
@@ -17,8 +17,8 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
     let summary = format!("Runs the calls of a peer on a [`{}`].", names::wire(name));
     let t = names::unused("T", &interface.item);
     let allow = may_be_unused();
-    let call = names::local("call");
-    let arms = interface.methods.iter().map(|method| arm(name, &t, method));
+    let request = names::local("request");
+    let arms = interface.methods.iter().map(|method| arm(interface, &t, method));
     quote! {
         #[doc = #summary]
         #allow
@@ -56,24 +56,82 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
                 <#client as ::plugin_core::__private::Client>::INTERFACE
             }
 
-            #[allow(unused_mut, reason = "each method may be left out by a `cfg`")]
             fn dispatch(
                 &self,
-                mut #call: ::plugin_core::__private::Incoming<'_>,
-            ) -> ::core::result::Result<::plugin_core::__private::Reply, ::plugin_core::__private::Refusal> {
-                match #call.method() {
+                #request: ::plugin_core::__private::Request,
+            ) -> ::plugin_core::__private::Outcome {
+                match #request.method() {
                     #(#arms)*
-                    _ => ::core::result::Result::Err(::plugin_core::__private::Refusal::UnknownMethod),
+                    _ => ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(
+                        ::plugin_core::__private::Refusal::UnknownMethod,
+                    )),
                 }
             }
         }
     }
 }
 
-fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
-    let (call, id, name, ident) =
-        (names::local("call"), names::local("id"), &method.wire_name, &method.ident);
+fn arm(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
+    let (id, name) = (names::local("id"), &method.wire_name);
     let cfgs = method.cfgs();
+    let deprecated = method
+        .attrs_named("deprecated")
+        .next()
+        .map(|_| quote!(#[allow(deprecated, reason = "hosts may still call it")]));
+    let outcome = if method.is_async() { later(interface, t, method) } else { now(interface, t, method) };
+    quote! {
+        #(#cfgs)*
+        #deprecated
+        #id if #id == const { ::plugin_core::__private::method_id(#name) } => { #outcome }
+    }
+}
+
+/// Runs a synchronous method.
+fn now(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
+    let (request, call) = (names::local("request"), names::local("call"));
+    let Run { before, returned, after } = run(interface, t, method, &quote!(&self.0));
+    quote! {
+        ::plugin_core::__private::Outcome::now(#request, |mut #call| {
+            #before
+            #after(#returned)
+        })
+    }
+}
+
+/// Makes a future that runs an asynchronous method. It owns the request, from which the arguments borrow.
+fn later(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
+    let (request, call, this, value) =
+        (names::local("request"), names::local("call"), names::local("this"), names::local("value"));
+    let Run { before, returned, after } = run(interface, t, method, &quote!(&#this));
+    quote! {
+        let #this = ::core::clone::Clone::clone(&self.0);
+        ::plugin_core::__private::Outcome::Later(::std::boxed::Box::pin(async move {
+            let mut #request = #request;
+            let mut #call = #request.open();
+            #before
+            // Not in place of the argument below: a reference to the call would be held while this waits.
+            let #value = #returned.await;
+            #after(#value)
+        }))
+    }
+}
+
+/// How a method is run.
+struct Run {
+    /// Statements that decode its arguments.
+    before: TokenStream,
+    /// The call of the method itself.
+    returned: TokenStream,
+    /// The function that takes what it returned.
+    after: TokenStream,
+}
+
+fn run(interface: &Interface, t: &Ident, method: &Method, this: &TokenStream) -> Run {
+    let call = names::local("call");
+    let max_reply = interface.max_message.map(|bytes| {
+        let bytes = Literal::u32_unsuffixed(bytes);
+        quote! { #call.max_reply(#bytes); }
+    });
     let checks = checks::checks(method);
     let (mut decoding, mut passing) = (TokenStream::new(), Vec::new());
     for (index, arg) in method.args.iter().enumerate() {
@@ -88,31 +146,22 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
             Pass::OptionOfDeref => quote!(#local.as_deref()),
         });
     }
-    let outcome = quote!(&<#t as #interface>::#ident(&self.0, #(#passing),*));
-    let end = match &method.output {
+    let (name, ident) = (&interface.item.ident, &method.ident);
+    let after = match &method.output {
         Output::Value(ty) => {
             let shape = ty.as_deref().map_or_else(|| quote!(::plugin_core::__private::Same), shape);
-            quote! { #call.value::<#shape, _>(#outcome) }
+            quote! { #call.value::<#shape, _> }
         }
         Output::Result { ty, ok, err } => {
             let ok = shape(ok);
             let err = err.as_deref().map_or_else(|| Shape::Same.tokens(&Blamed::tokens(ty)), shape);
-            quote! { #call.result::<#ok, #err, _, _>(#outcome) }
+            quote! { #call.result::<#ok, #err, _, _> }
         }
     };
-    let deprecated = method
-        .attrs_named("deprecated")
-        .next()
-        .map(|_| quote!(#[allow(deprecated, reason = "hosts may still call it")]));
-    quote! {
-        #(#cfgs)*
-        #deprecated
-        #id if #id == const { ::plugin_core::__private::method_id(#name) } => {
-            #checks
-            #decoding
-            #call.end_args()?;
-            #end
-        }
+    Run {
+        before: quote! { #checks #max_reply #decoding #call.end_args()?; },
+        returned: quote!(<#t as #name>::#ident(#this, #(#passing),*)),
+        after,
     }
 }
 

@@ -242,7 +242,8 @@ impl Host {
         while let Ok(incoming) = self.next() {
             let _ = match incoming.kind {
                 PING => self.send(&frame(REPLY, incoming.call, b"")),
-                CALL => self.send(&frame(REPLY, incoming.call, &incoming.payload)),
+                // Before the arguments stands the timeout.
+                CALL => self.send(&frame(REPLY, incoming.call, &incoming.payload[8..])),
                 SHUTDOWN => exit(0),
                 _ => true,
             };

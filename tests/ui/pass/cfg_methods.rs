@@ -13,6 +13,8 @@ pub trait Kv {
     fn either(&self, key: &str) -> plugin_core::Result<()>;
     #[cfg(any())]
     fn either(&self, key: u8) -> plugin_core::Result<()>;
+    #[cfg(any())]
+    async fn later(&self, key: Absent) -> plugin_core::Result<()>;
 }
 
 #[plugin_interface]
@@ -21,6 +23,8 @@ pub trait Counter {
     fn absent(&self, key: Absent) -> u8;
     #[cfg(all())]
     fn present(&self) -> u8;
+    #[cfg(any())]
+    async fn later(&self, key: Absent) -> u8;
 }
 
 #[plugin_interface]

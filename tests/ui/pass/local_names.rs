@@ -29,6 +29,10 @@ macro_rules! interface {
         pub trait $name {
             fn $method(&self, $arg: $ty, call: &$ty) -> plugin_core::Result<$ty>;
             fn other(&self, $arg: Option<&$ty>) -> plugin_core::Result<()>;
+            async fn later(&self, $arg: &$ty, value: &$ty) -> plugin_core::Result<$ty>;
+            async fn last(&self, $arg: $ty) -> plugin_core::Result<$ty> {
+                self.later(&$arg, &$arg).await
+            }
         }
     };
 }

@@ -24,6 +24,12 @@ struct Remote;
 struct Registry;
 struct Incoming;
 struct OutgoingCall;
+struct Future;
+struct Pin;
+struct Duration;
+struct Request;
+struct Outcome;
+struct WhenFull;
 struct Same;
 struct Bytes;
 mod core {}
@@ -50,9 +56,13 @@ trait Kv {
     fn all(&self, t: &[T]) -> plugin_core::Result<::std::vec::Vec<::std::vec::Vec<u8>>>;
 }
 
-#[plugin_interface]
+#[plugin_interface(timeout = "1s")]
 trait Counter {
     fn len(&self) -> u64;
+    async fn later(&self, t: &T) -> u64;
+    async fn last(&self) -> u64 {
+        self.later(&T).await
+    }
     fn clear(&self);
 }
 
@@ -64,6 +74,9 @@ impl Counter for Memory {
     fn len(&self) -> u64 {
         0
     }
+    async fn later(&self, _: &T) -> u64 {
+        0
+    }
     fn clear(&self) {}
 }
 
@@ -71,6 +84,7 @@ fn main() {
     let _ = Memory.into_registry();
     let _ = (Result, Option, Vec, String, Box, Arc, Send, Sync, Sized, Into, Clone, Debug, Client, Service);
     let _ = (Method, Interface, Remote, Registry, Incoming, OutgoingCall, Same, Bytes, T, Ok(), Err(), Some(), None);
+    let _ = (Future, Pin, Duration, Request, Outcome, WhenFull);
     method_id();
     env!();
 }
