@@ -1,7 +1,7 @@
 //! A call that arrived: decoding its arguments and encoding its outcome. Generated servers use it.
 
-use crate::proto::codec::{self, Budget, DecodeError, Decoder, EncodeError};
-use crate::proto::frame::{HEADER_LEN, Kind};
+use crate::proto::codec::{Budget, DecodeError, Decoder, EncodeError, Message};
+use crate::proto::frame::{Kind, Payload};
 use crate::shape::{DeserializeAs, SerializeAs};
 
 /// A call that arrived from the peer, its arguments not yet decoded.
@@ -16,8 +16,7 @@ pub struct Incoming<'a> {
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) kind: Kind,
-    /// The payload, behind room for the header.
-    pub(crate) frame: Vec<u8>,
+    pub(crate) message: Message<'static>,
 }
 
 /// Why a call was refused without being run, or its outcome cannot be sent.
@@ -48,8 +47,8 @@ pub enum Refusal {
 }
 
 impl<'a> Incoming<'a> {
-    pub(crate) fn new(method: u64, payload: &'a [u8], budget: Budget, max_reply: u32) -> Self {
-        Self { method, arguments: Decoder::new(payload, budget), max_reply }
+    pub(crate) fn new(method: u64, payload: &'a mut Payload, budget: Budget, max_reply: u32) -> Self {
+        Self { method, arguments: Decoder::of(payload, budget), max_reply }
     }
 
     /// The id of the method to run.
@@ -82,7 +81,7 @@ impl<'a> Incoming<'a> {
     ///
     /// # Errors
     /// When serde refuses the value or it is larger than the peer accepts.
-    pub fn value<S, T: ?Sized>(&self, value: &T) -> Result<Reply, Refusal>
+    pub fn value<S, T>(&self, value: T) -> Result<Reply, Refusal>
     where
         S: SerializeAs<T>,
     {
@@ -93,7 +92,7 @@ impl<'a> Incoming<'a> {
     ///
     /// # Errors
     /// When serde refuses the value or it is larger than the peer accepts.
-    pub fn result<SO, SE, T, E>(&self, result: &Result<T, E>) -> Result<Reply, Refusal>
+    pub fn result<SO, SE, T, E>(&self, result: Result<T, E>) -> Result<Reply, Refusal>
     where
         SO: SerializeAs<T>,
         SE: SerializeAs<E>,
@@ -104,20 +103,18 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    fn encode<S, T: ?Sized>(&self, kind: Kind, value: &T) -> Result<Reply, Refusal>
+    fn encode<S, T>(&self, kind: Kind, value: T) -> Result<Reply, Refusal>
     where
         S: SerializeAs<T>,
     {
-        let mut frame = vec![0; HEADER_LEN];
-        let limit = (self.max_reply as usize).saturating_add(HEADER_LEN);
-        codec::encode_as::<S, T>(value, &mut frame, limit).map_err(|error| match error {
-            EncodeError::TooLarge { size, .. } => Refusal::ReplyTooLarge {
-                size: size.saturating_sub(HEADER_LEN as u64),
-                limit: u64::from(self.max_reply),
-            },
+        let mut message = Message::new();
+        S::encode_owned(value, &mut message, self.max_reply as usize).map_err(|error| match error {
+            EncodeError::TooLarge { size, .. } => {
+                Refusal::ReplyTooLarge { size, limit: u64::from(self.max_reply) }
+            }
             error => Refusal::BadReply { reason: error.to_string() },
         })?;
-        Ok(Reply { kind, frame })
+        Ok(Reply { kind, message })
     }
 }
 

@@ -10,8 +10,8 @@ use crate::error::{
 };
 use crate::io::connection::{Connection, NoReply};
 use crate::proto::CONTROL_BUDGET;
-use crate::proto::codec::{self, Budget, Decoder, EncodeError};
-use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
+use crate::proto::codec::{Budget, Decoder, EncodeError, Message};
+use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::message::FailureMessage;
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 use crate::text::{harmless_line, harmless_text};
@@ -72,8 +72,7 @@ pub struct OutgoingCall<'r> {
     remote: &'r Remote,
     name: &'static str,
     id: u64,
-    /// The payload, behind room for the header.
-    frame: Vec<u8>,
+    message: Message<'r>,
     /// The first argument that could not be encoded.
     error: Option<CallError>,
 }
@@ -89,24 +88,23 @@ impl<'r> OutgoingCall<'r> {
     /// Starts a call of the method `name`, whose wire id is `id`.
     #[must_use]
     pub fn new(remote: &'r Remote, name: &'static str, id: u64) -> Self {
-        Self { remote, name, id, frame: vec![0; HEADER_LEN], error: None }
+        Self { remote, name, id, message: Message::new(), error: None }
     }
 
-    /// Encodes the next argument; an error is kept for the end of the call.
-    pub fn arg<S, T: ?Sized>(&mut self, name: &'static str, value: &T)
+    /// Encodes the next argument, or keeps a large one as it is; an error is kept for the end of the call.
+    pub fn arg<S, T: ?Sized>(&mut self, name: &'static str, value: &'r T)
     where
         S: SerializeAs<T>,
     {
         if self.error.is_some() {
             return;
         }
-        let limit = self.remote.connection.max_request();
-        let encoded =
-            codec::encode_as::<S, T>(value, &mut self.frame, (limit as usize).saturating_add(HEADER_LEN));
+        let limit = self.remote.connection.max_message();
+        let encoded = S::encode(value, &mut self.message, limit as usize);
         self.error = encoded.err().map(|error| match error {
             EncodeError::TooLarge { size, .. } => CallError::TooLarge(Box::new(TooLarge {
                 target: self.target(),
-                size: size.saturating_sub(HEADER_LEN as u64),
+                size,
                 limit: u64::from(limit),
                 in_reply: false,
             })),
@@ -140,10 +138,10 @@ impl<'r> OutgoingCall<'r> {
         SE: for<'de> DeserializeAs<'de, E>,
         E: From<CallError>,
     {
-        let reply = self.send()?;
+        let mut reply = self.send()?;
         match reply.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply, self.remote.connection.budget())?),
-            _ => Ok(self.decode::<SO, T>(&reply, self.remote.connection.budget())?),
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, self.remote.connection.budget())?),
+            _ => Ok(self.decode::<SO, T>(&mut reply, self.remote.connection.budget())?),
         }
     }
 
@@ -155,19 +153,19 @@ impl<'r> OutgoingCall<'r> {
         let header = Header { object: self.remote.object, method: self.id, ..Header::bare(Kind::Call) };
         let after = self.remote.timeout.unwrap_or(Duration::MAX);
         let timing = Timing { deadline: Instant::now().checked_add(after), after };
-        let frame = std::mem::take(&mut self.frame);
-        match self.remote.connection.call(header, frame, timing.deadline) {
-            Ok(reply) if reply.header.kind == Kind::FailureReply => Err(self.failure(&reply)),
+        let message = std::mem::take(&mut self.message);
+        match self.remote.connection.call(header, message, timing.deadline) {
+            Ok(mut reply) if reply.header.kind == Kind::FailureReply => Err(self.failure(&mut reply)),
             Ok(reply) => Ok(reply),
             Err(error) => Err(no_reply(error, self.target(), timing)),
         }
     }
 
-    fn decode<S, T>(&self, reply: &Frame, budget: Budget) -> Result<T, CallError>
+    fn decode<S, T>(&self, reply: &mut Frame, budget: Budget) -> Result<T, CallError>
     where
         S: for<'de> DeserializeAs<'de, T>,
     {
-        let mut decoder = Decoder::new(&reply.payload, budget);
+        let mut decoder = Decoder::of(&mut reply.payload, budget);
         let decoded = decoder.next_as::<S, T>().and_then(|value| decoder.finish().map(|()| value));
         decoded.map_err(|error| {
             CallError::Decoding(Box::new(Decoding {
@@ -179,7 +177,7 @@ impl<'r> OutgoingCall<'r> {
         })
     }
 
-    fn failure(&self, reply: &Frame) -> CallError {
+    fn failure(&self, reply: &mut Frame) -> CallError {
         let target = self.target();
         let failure = match self.decode::<Same, FailureMessage>(reply, CONTROL_BUDGET) {
             Ok(failure) => failure,

@@ -112,8 +112,8 @@ impl fmt::Display for TooLarge {
         let what = if self.in_reply { "reply of" } else { "message with the arguments of" };
         write!(
             f,
-            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` on the side that \
-             receives them or send less at once",
+            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` on both sides or \
+             send less at once",
             self.target, self.size, self.limit
         )
     }

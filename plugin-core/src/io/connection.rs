@@ -14,8 +14,8 @@ use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
 use super::{lock, wait};
 use crate::error::{Delivery, DisconnectCause};
-use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
+use crate::proto::codec::{self, Budget, Message};
+use crate::proto::frame::{Frame, Header, Kind, Stage};
 use crate::proto::message::ShutdownMessage;
 use crate::proto::session::{Asked, Outgoing, Role, Violation, check_kind};
 use crate::proto::{CONTROL_BUDGET, budget_for};
@@ -73,7 +73,7 @@ pub struct Connection {
     /// Until the connection has ended.
     events: Mutex<Option<Arc<dyn Events>>>,
     budget: Budget,
-    max_request: u32,
+    max_message: u32,
     stall_timeout: Duration,
 }
 
@@ -108,7 +108,9 @@ impl Connection {
         stall_timeout: Duration,
         events: Box<dyn Events>,
     ) -> io::Result<Arc<Self>> {
-        let Greeted { transport, reader, hello, ours } = greeted;
+        let Greeted { transport, mut reader, hello, ours } = greeted;
+        let max_message = ours.message.min(hello.limits.message);
+        reader.set_limit(max_message);
         let connection = Arc::new(Self {
             writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
             transport,
@@ -122,8 +124,8 @@ impl Connection {
             gone: Condvar::new(),
             seat: Seat::new(reader),
             events: Mutex::new(Some(Arc::from(events))),
-            budget: budget_for(ours.message),
-            max_request: hello.limits.message,
+            budget: budget_for(max_message),
+            max_message,
             stall_timeout,
         });
         let this = Arc::clone(&connection);
@@ -134,9 +136,9 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The largest payload that the plugin accepts, in bytes.
-    pub(crate) fn max_request(&self) -> u32 {
-        self.max_request
+    /// The largest message that both sides accept, in bytes.
+    pub(crate) fn max_message(&self) -> u32 {
+        self.max_message
     }
 
     /// What decoding one reply may cost.
@@ -144,24 +146,23 @@ impl Connection {
         self.budget
     }
 
-    /// Sends a call and waits for its reply. The payload stands in `frame` behind room for the header.
+    /// Sends a call and waits for its reply.
     pub(crate) fn call(
         &self,
         header: Header,
-        mut frame: Vec<u8>,
+        mut message: Message<'_>,
         deadline: Option<Instant>,
     ) -> Result<Frame, NoReply> {
         let slot = Arc::new(Slot::new());
         let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
         let call = self.begin(asked, &slot, deadline)?;
-        seal(&mut frame, Header { call, ..header });
-        match self.writer.write(&frame, deadline) {
+        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
             Ok(()) => {}
             Err(WriteError::Unfinished) => return self.give_up(call, &slot),
             Err(error) => return Err(self.not_sent(call, error, deadline)),
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
-        drop(frame);
+        drop(message);
         match self.await_reply(&slot, deadline) {
             Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
             None => self.give_up(call, &slot),
@@ -170,7 +171,7 @@ impl Connection {
 
     /// Asks the plugin for a sign of life and waits for it.
     pub(crate) fn ping(&self, deadline: Option<Instant>) -> Result<Frame, NoReply> {
-        self.call(Header::bare(Kind::Ping), vec![0; HEADER_LEN], deadline)
+        self.call(Header::bare(Kind::Ping), Message::new(), deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.
@@ -386,6 +387,10 @@ impl Connection {
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
                 let mut calls = lock(&self.calls);
+                if frame.stage == Stage::Begun {
+                    calls.outgoing.check(&frame.header)?;
+                    return Ok(false);
+                }
                 let waiter = calls.outgoing.settle(&frame.header)?;
                 drop(calls);
                 self.room.notify_one();
@@ -395,7 +400,7 @@ impl Connection {
                 return Ok(true);
             }
             Kind::Log => {
-                let record = codec::decode(&frame.payload, CONTROL_BUDGET)
+                let record = codec::decode(&frame.payload.head, CONTROL_BUDGET)
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 let events = lock(&self.events).clone();
                 if let Some(events) = events {

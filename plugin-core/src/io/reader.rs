@@ -23,6 +23,11 @@ impl FrameReader {
         Self { transport, decoder: FrameDecoder::new(limit), error: None }
     }
 
+    /// Refuses calls and values of more than `limit` bytes from now on.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.decoder.set_limit(limit);
+    }
+
     /// Whether a frame is here whole.
     pub(crate) fn has_buffered(&self) -> bool {
         self.decoder.has_frame()
@@ -42,10 +47,11 @@ impl FrameReader {
             if let Some(error) = self.error {
                 return Err(ReadEnd::Violation(error.to_string()));
             }
-            match self.transport.read(self.decoder.space(), deadline) {
+            let (buffer, most) = self.decoder.space();
+            match self.transport.read(buffer, most, deadline) {
                 Ok(0) if self.decoder.is_between_frames() => return Err(ReadEnd::Closed),
                 Ok(0) => return Err(ReadEnd::ClosedWithinFrame),
-                Ok(count) => self.error = self.decoder.filled(count).err(),
+                Ok(_) => self.error = self.decoder.filled().err(),
                 Err(error) => return Err(ReadEnd::Io(error)),
             }
         }

@@ -14,7 +14,7 @@ use crate::incoming::{Incoming, Refusal, Reply};
 use crate::interface::Service;
 use crate::panic::catch;
 use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, Header, Kind, seal};
+use crate::proto::frame::{Frame, Header, Kind, Stage};
 use crate::proto::hello::WireLimits;
 use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
 use crate::proto::session::{Role, Running, Violation, check_kind};
@@ -31,8 +31,8 @@ pub(crate) struct Server {
     changed: Condvar,
     /// What decoding the arguments of one call may cost.
     budget: Budget,
-    /// The largest reply that the host accepts.
-    max_reply: u32,
+    /// The largest message that both sides accept.
+    max_message: u32,
     /// Called when nothing can be written any more although the host is there.
     on_broken: fn(&io::Error),
 }
@@ -76,21 +76,23 @@ impl Server {
         theirs: WireLimits,
         on_broken: fn(&io::Error),
     ) -> Arc<Self> {
+        let max_message = ours.message.min(theirs.message);
         Arc::new(Self {
             writer,
             services: Mutex::new(services.into()),
             state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
             changed: Condvar::new(),
-            budget: budget_for(ours.message),
-            max_reply: theirs.message,
+            budget: budget_for(max_message),
+            max_message,
             on_broken,
         })
     }
 
     /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
-    pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
+    pub(crate) fn run(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
+        reader.set_limit(self.max_message);
         let this = Arc::clone(self);
-        let workers = Workers::new(move |call: Frame| this.answer(&call));
+        let workers = Workers::new(move |call: Frame| this.answer(call));
         let lead = Arc::new(Lead::default());
         let end = match self.serve(reader, &workers, &lead) {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader, &workers),
@@ -142,7 +144,7 @@ impl Server {
             loop {
                 let begun = Instant::now();
                 lead.park(reader);
-                self.answer(&call);
+                self.answer(call);
                 // Otherwise the monitor reads now.
                 let Some(parked) = lead.reclaim() else { break };
                 if parked.has_buffered() && begun.elapsed() > SHORT_CALL {
@@ -237,20 +239,32 @@ impl Server {
         match header.kind {
             Kind::Call => {
                 let mut state = lock(&self.state);
-                let is_alone = state.running.is_empty();
-                state.running.begin(header.call)?;
-                return Ok(Next::Call(frame, is_alone));
+                if frame.stage != Stage::Complete {
+                    state.running.begin(header.call)?;
+                }
+                if frame.stage != Stage::Begun {
+                    return Ok(Next::Call(frame, state.running.is_alone()));
+                }
+            }
+            Kind::Cancel if frame.stage == Stage::Broken => {
+                let mut state = lock(&self.state);
+                state.running.withdraw(header.call);
+                if state.running.is_empty() {
+                    self.changed.notify_all();
+                }
             }
             // If it cannot be sent, the next read meets the end of the stream.
             Kind::Ping => drop(self.writer.write_bare(Header::of_call(Kind::Pong, header.call))),
             // A plugin may run a call to its end although nobody waits for it any more.
             Kind::Cancel | Kind::Pong => {}
             Kind::Shutdown => {
-                let message: ShutdownMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+                let message: ShutdownMessage =
+                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Next::ShutDown(Duration::from_millis(message.drain_ms)));
             }
             Kind::Refuse => {
-                let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+                let message: RefuseMessage =
+                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Next::Refused(message.reason));
             }
             Kind::Hello | Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Log | Kind::Goodbye => {
@@ -261,11 +275,12 @@ impl Server {
     }
 
     /// Runs one call and sends its outcome.
-    fn answer(&self, call: &Frame) {
+    fn answer(&self, mut call: Frame) {
         let outcome = match self.service(call.header.object) {
             None => Err(FailureMessage::UnknownObject),
             Some(service) => {
-                let incoming = Incoming::new(call.header.method, &call.payload, self.budget, self.max_reply);
+                let incoming =
+                    Incoming::new(call.header.method, &mut call.payload, self.budget, self.max_message);
                 match catch(|| service.dispatch(incoming)) {
                     Ok(Ok(reply)) => Ok(reply),
                     Ok(Err(refusal)) => Err(refusal.into_message()),
@@ -288,9 +303,8 @@ impl Server {
     fn reply(&self, call: Header, outcome: Result<Reply, FailureMessage>) {
         lock(&self.state).running.begin_reply(call.call);
         let written = match outcome {
-            Ok(Reply { kind, mut frame }) => {
-                seal(&mut frame, Header::of_call(kind, call.call));
-                self.writer.write(&frame, None)
+            Ok(Reply { kind, mut message }) => {
+                self.writer.write_parts(&mut message, Header::of_call(kind, call.call), None)
             }
             Err(failure) => {
                 self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)

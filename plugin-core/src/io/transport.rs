@@ -1,21 +1,35 @@
 //! A stream of bytes to the peer: a local socket, or a pipe in memory for tests.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Instant;
 
 /// A two-way stream of bytes that one thread may read while another writes.
 pub trait Transport: Send + Sync + 'static {
-    /// Reads at least one byte; 0 is the end of the stream.
+    /// Appends at least one byte and at most `most` to `buffer`, whose capacity has room for so many and which
+    /// does not grow; 0 is the end of the stream. Gives the number.
+    ///
+    /// A vector rather than a slice, because a slice would have to be filled with zeros first.
     ///
     /// # Errors
     /// `TimedOut` at `deadline`; otherwise those of the system.
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize>;
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize>;
 
     /// Writes at least one byte of `bytes`, which is not empty.
     ///
     /// # Errors
     /// `TimedOut` at `deadline`; otherwise those of the system.
     fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize>;
+
+    /// Writes at least one byte of the `pieces`, one after the other; not all of them are empty.
+    ///
+    /// # Errors
+    /// `TimedOut` at `deadline`; otherwise those of the system.
+    fn write_vectored(&self, pieces: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+        match pieces.iter().find(|piece| !piece.is_empty()) {
+            Some(piece) => self.write(piece, deadline),
+            None => Ok(0),
+        }
+    }
 
     /// Ends both directions: reads give what has arrived already and then the end, here and at the peer.
     fn shut_down(&self);
@@ -97,15 +111,14 @@ pub(crate) mod memory {
     }
 
     impl Transport for MemoryTransport {
-        fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+        fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
+            assert!(most > 0 && most <= buffer.capacity() - buffer.len(), "room for {most} bytes");
             self.incoming.wait_until(deadline, |(bytes, closed)| {
-                let count = buffer.len().min(bytes.len());
+                let count = most.min(bytes.len());
                 if count == 0 && !*closed {
                     return None;
                 }
-                for (slot, byte) in buffer.iter_mut().zip(bytes.drain(..count)) {
-                    *slot = byte;
-                }
+                buffer.extend(bytes.drain(..count));
                 Some(count)
             })
         }

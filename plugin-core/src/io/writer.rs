@@ -1,13 +1,14 @@
 //! Writes frames, one at a time, whichever thread they come from.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::transport::Transport;
 use super::{lock, wait};
-use crate::proto::codec;
+use crate::proto::codec::{self, Message};
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
+use crate::proto::outbound::CHUNK;
 
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
@@ -87,6 +88,19 @@ impl FrameWriter {
         result
     }
 
+    /// Writes a message in as many frames as it takes, once those of other threads are written.
+    pub(crate) fn write_parts(
+        &self,
+        message: &mut Message<'_>,
+        header: Header,
+        deadline: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut line = self.take_turn(deadline)?;
+        let result = self.write_parts_now(message, header, deadline, &mut line);
+        self.end_turn(matches!(result, Err(WriteError::Stalled | WriteError::Io(_))), line);
+        result
+    }
+
     /// Encodes and writes a frame whose payload is one of our own messages.
     pub(crate) fn write_message<T: serde::Serialize>(
         &self,
@@ -124,19 +138,35 @@ impl FrameWriter {
         if broken { self.free.notify_all() } else { self.free.notify_one() }
     }
 
+    fn write_parts_now(
+        &self,
+        message: &mut Message<'_>,
+        header: Header,
+        deadline: Option<Instant>,
+        line: &mut Line,
+    ) -> Result<(), WriteError> {
+        self.write_rest(deadline, line)?;
+        let mut parts = message.parts(header, CHUNK);
+        let mut is_first = true;
+        while let Some(part) = parts.next() {
+            match self.push_pieces(&part.pieces(), deadline, line) {
+                Ok(()) => is_first = false,
+                Err(Stop::Deadline(0)) if is_first => return Err(WriteError::NoTurn),
+                Err(Stop::Deadline(count)) => {
+                    line.rest = part.pieces().concat().split_off(count);
+                    parts.for_each(|part| line.rest.extend(part.pieces().concat()));
+                    return Err(WriteError::Unfinished);
+                }
+                Err(Stop::Stalled) => return Err(WriteError::Stalled),
+                Err(Stop::Io(error)) => return Err(WriteError::Io(error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what an earlier caller left, then `frame`.
     fn write_now(&self, frame: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), WriteError> {
-        let mut rest = std::mem::take(&mut line.rest);
-        match self.push(&rest, deadline, line) {
-            Ok(()) => {}
-            Err(Stop::Deadline(count)) => {
-                rest.drain(..count);
-                line.rest = rest;
-                return Err(WriteError::NoTurn);
-            }
-            Err(Stop::Stalled) => return Err(WriteError::Stalled),
-            Err(Stop::Io(error)) => return Err(WriteError::Io(error)),
-        }
+        self.write_rest(deadline, line)?;
         match self.push(frame, deadline, line) {
             Ok(()) => Ok(()),
             Err(Stop::Deadline(0)) => Err(WriteError::NoTurn),
@@ -149,17 +179,45 @@ impl FrameWriter {
         }
     }
 
+    fn write_rest(&self, deadline: Option<Instant>, line: &mut Line) -> Result<(), WriteError> {
+        let mut rest = std::mem::take(&mut line.rest);
+        match self.push(&rest, deadline, line) {
+            Ok(()) => Ok(()),
+            Err(Stop::Deadline(count)) => {
+                rest.drain(..count);
+                line.rest = rest;
+                Err(WriteError::NoTurn)
+            }
+            Err(Stop::Stalled) => Err(WriteError::Stalled),
+            Err(Stop::Io(error)) => Err(WriteError::Io(error)),
+        }
+    }
+
     /// Writes the bytes up to the end of a frame.
     fn push(&self, bytes: &[u8], deadline: Option<Instant>, line: &mut Line) -> Result<(), Stop> {
+        self.push_pieces(&[bytes], deadline, line)
+    }
+
+    /// Writes the pieces, one after the other, up to the end of a frame.
+    fn push_pieces(&self, pieces: &[&[u8]], deadline: Option<Instant>, line: &mut Line) -> Result<(), Stop> {
+        let mut slices: Vec<_> =
+            pieces.iter().filter(|piece| !piece.is_empty()).map(|p| IoSlice::new(p)).collect();
+        let mut left = &mut slices[..];
         let mut count = 0;
         let mut end_by = line.time_left.take().and_then(|left| Instant::now().checked_add(left));
-        while count < bytes.len() {
+        while let [first, others @ ..] = &*left {
             let since = *line.waiting_since.get_or_insert_with(Instant::now);
             let stall = self.stall_timeout.and_then(|after| since.checked_add(after));
             let last = [stall, end_by].into_iter().flatten().min();
-            match self.transport.write(&bytes[count..], last.into_iter().chain(deadline).min()) {
+            let by = last.into_iter().chain(deadline).min();
+            let written = match others {
+                [] => self.transport.write(first, by),
+                _ => self.transport.write_vectored(left, by),
+            };
+            match written {
                 Ok(more) => {
                     count += more;
+                    IoSlice::advance_slices(&mut left, more);
                     line.waiting_since = None;
                     end_by = end_by.or_else(|| Instant::now().checked_add(self.stall_timeout?));
                 }

@@ -85,21 +85,28 @@ impl<T> Outgoing<T> {
         Ok(Some(waiter))
     }
 
-    /// Takes note of a reply: who waits for it, or `None` if it is late.
-    pub(crate) fn settle(&mut self, header: &Header) -> Result<Option<T>, Violation> {
+    /// Whether a reply may come now, before it is here whole.
+    pub(crate) fn check(&self, header: &Header) -> Result<(), Violation> {
+        self.asked(header).map(drop)
+    }
+
+    fn asked(&self, header: &Header) -> Result<Asked, Violation> {
         let Header { call, kind, .. } = *header;
         let pending = self.pending.get(&call).map(|(asked, _)| *asked);
         let Some(asked) = pending.or_else(|| self.abandoned.get(&call).copied()) else {
             return Err(Violation::UnknownCall { call, kind });
         };
-        if !asked.is_answered_by(kind) {
-            return Err(Violation::WrongReply { call, kind });
-        }
-        if self.abandoned.remove(&call).is_some() {
+        if asked.is_answered_by(kind) { Ok(asked) } else { Err(Violation::WrongReply { call, kind }) }
+    }
+
+    /// Takes note of a reply: who waits for it, or `None` if it is late.
+    pub(crate) fn settle(&mut self, header: &Header) -> Result<Option<T>, Violation> {
+        let asked = self.asked(header)?;
+        if self.abandoned.remove(&header.call).is_some() {
             self.answered(asked);
             self.late_replies += 1;
         }
-        Ok(self.forget(call))
+        Ok(self.forget(header.call))
     }
 
     /// Ends all calls.
@@ -143,7 +150,7 @@ impl Running {
         Self { max_in_flight: max_in_flight.max(1) as usize, calls: HashSet::new(), replying: 0 }
     }
 
-    /// Takes note of a call that arrived.
+    /// Takes note of a call of which the first part arrived.
     pub(crate) fn begin(&mut self, call: u64) -> Result<(), Violation> {
         if self.calls.len() >= self.max_in_flight {
             return Err(Violation::TooManyCalls { limit: self.max_in_flight });
@@ -152,6 +159,16 @@ impl Running {
             return Err(Violation::DuplicateCall { call });
         }
         Ok(())
+    }
+
+    /// Takes note that the rest of a call will not come; it is not answered.
+    pub(crate) fn withdraw(&mut self, call: u64) {
+        self.calls.remove(&call);
+    }
+
+    /// Whether no other call runs than one that has just come.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.calls.len() == 1 && self.replying == 0
     }
 
     /// Takes note that the reply of a call is about to be written. From then on its id is free: the

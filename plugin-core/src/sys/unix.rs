@@ -1,7 +1,7 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -13,7 +13,7 @@ use interprocess::local_socket::traits::Stream as _;
 use interprocess::local_socket::{GenericFilePath, Stream, ToFsName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::io::transport::Transport;
 
@@ -40,6 +40,23 @@ impl SocketTransport {
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
         Stream::connect(path.to_fs_name::<GenericFilePath>()?).map(Self::from)
     }
+
+    fn send(
+        &self,
+        deadline: Option<Instant>,
+        attempt: impl Fn(SendFlags) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            // No signal even in a host that was started with SIGPIPE at its default, and never
+            // asleep in the call itself, where no deadline would end it.
+            match attempt(SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(count) => return Ok(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait(self, PollFlags::OUT, deadline)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl From<Stream> for SocketTransport {
@@ -63,31 +80,41 @@ impl AsFd for SocketTransport {
 }
 
 impl Transport for SocketTransport {
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
         loop {
             if deadline.is_some() {
                 wait(self, PollFlags::IN, deadline)?;
             }
-            match (&self.stream).read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            let spare = buffer.spare_capacity_mut();
+            let room = spare.len().min(most);
+            match rustix::io::read(self, &mut spare[..room]) {
+                Ok((read, _)) => {
+                    let count = read.len();
+                    let end = buffer.len() + count;
+                    // SAFETY: `end` is within the capacity, since the bytes that were read are a part of what
+                    // was spare of it, its beginning; and the system has written to all of them.
+                    #[expect(unsafe_code, reason = "otherwise all memory would be filled with zeros first")]
+                    unsafe {
+                        buffer.set_len(end);
+                    }
+                    return Ok(count);
+                }
+                Err(Errno::INTR) => {}
                 // The peer ended without reading all that we sent: for a reader that is its end.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(0),
-                result => return result,
+                Err(Errno::CONNRESET) => return Ok(0),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> io::Result<usize> {
-        loop {
-            // No signal even in a host that was started with SIGPIPE at its default, and never
-            // asleep in the call itself, where no deadline would end it.
-            match rustix::net::send(self, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(count) => return Ok(count),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => wait(self, PollFlags::OUT, deadline)?,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.send(deadline, |flags| rustix::net::send(self, bytes, flags))
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+        self.send(deadline, |flags| {
+            rustix::net::sendmsg(self, pieces, &mut SendAncillaryBuffer::default(), flags)
+        })
     }
 
     fn shut_down(&self) {

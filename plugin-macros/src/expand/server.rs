@@ -88,7 +88,7 @@ fn arm(interface: &Ident, t: &Ident, method: &Method) -> TokenStream {
             Pass::OptionOfDeref => quote!(#local.as_deref()),
         });
     }
-    let outcome = quote!(&<#t as #interface>::#ident(&self.0, #(#passing),*));
+    let outcome = quote!(<#t as #interface>::#ident(&self.0, #(#passing),*));
     let end = match &method.output {
         Output::Value(ty) => {
             let shape = ty.as_deref().map_or_else(|| quote!(::plugin_core::__private::Same), shape);

@@ -10,7 +10,7 @@ use crate::io::lead::{Lead, Returned};
 use crate::io::reader::FrameReader;
 use crate::io::seat::{Duty, Seat};
 use crate::io::transport::{Transport, memory};
-use crate::proto::frame::{Frame, Header, Kind};
+use crate::proto::frame::{Frame, Header, Kind, Payload, Stage};
 use crate::proto::hello::WireLimits;
 use crate::record::{Level, Record};
 
@@ -21,7 +21,7 @@ fn reader() -> FrameReader {
 }
 
 fn a_call() -> Frame {
-    Frame { header: Header::of_call(Kind::Call, 1), payload: Vec::new() }
+    Frame { header: Header::of_call(Kind::Call, 1), stage: Stage::Whole, payload: Payload::default() }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{patience, write_all};
+use super::support::{patience, read_some, write_all};
 use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::writer::{FrameWriter, WriteError};
@@ -44,7 +44,7 @@ fn frames_of_several_threads_are_never_mixed() {
             let (thread, number) = (frame.header.call >> 32, frame.header.call & 0xffff_ffff);
             assert_eq!(number, next[thread as usize], "the frames of a thread keep their order");
             next[thread as usize] += 1;
-            assert_eq!(frame.payload, payload(thread, number));
+            assert_eq!(frame.payload.head, payload(thread, number));
         }
     });
 }
@@ -67,15 +67,13 @@ fn the_deadline_ends_the_wait_for_another_thread() {
     thread::scope(|scope| {
         let first = scope.spawn(|| writer.write(&frame(1, &[]), None));
         // Its frame has begun and does not fit.
-        let mut taken = [0; HEADER_LEN];
-        let count = theirs.read(&mut taken, Some(patience())).unwrap();
+        let mut taken = read_some(&*theirs, HEADER_LEN, Some(patience())).unwrap();
         let result = writer.write(&frame(2, &[]), Some(Instant::now()));
         assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
-        let mut have = count;
-        while have < HEADER_LEN {
-            have += theirs.read(&mut taken[have..], Some(patience())).unwrap();
+        while taken.len() < HEADER_LEN {
+            taken.extend(read_some(&*theirs, HEADER_LEN - taken.len(), Some(patience())).unwrap());
         }
-        assert_eq!(taken[..], frame(1, &[]));
+        assert_eq!(taken, frame(1, &[]));
         first.join().unwrap().unwrap();
         // The connection is as good as before.
         let third = scope.spawn(|| writer.write(&frame(3, b"x"), Some(patience())));
@@ -92,7 +90,7 @@ fn the_deadline_ends_the_wait_for_a_peer_that_takes_nothing() {
     let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
     let result = writer.write(&frame(1, &[]), Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
-    theirs.read(&mut [0; 8], None).unwrap();
+    read_some(&theirs, 8, None).unwrap();
     thread::scope(|scope| {
         let second = scope.spawn(|| writer.write(&frame(2, &[]), Some(patience())));
         let mut reader = FrameReader::new(Arc::new(theirs), 1);
@@ -127,7 +125,7 @@ fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one
         let mut reader = FrameReader::new(Arc::new(theirs), 5);
         for (call, payload) in [(1, &b"one"[..]), (3, b"three")] {
             let frame = reader.next_frame(Some(patience())).unwrap();
-            assert_eq!((frame.header.call, &frame.payload[..]), (call, payload));
+            assert_eq!((frame.header.call, &frame.payload.head[..]), (call, payload));
         }
         third.join().unwrap().unwrap();
     });
@@ -144,13 +142,12 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
             drop(writer);
         });
         // Each byte comes long before the peer counts as stopped, but all of them take too long.
-        let mut byte = [0];
         while !write.is_finished() {
             let pause = Instant::now() + STALL / 20;
             while Instant::now() < pause {
                 thread::yield_now();
             }
-            let _ = theirs.read(&mut byte, Some(Instant::now()));
+            let _ = read_some(&theirs, 1, Some(Instant::now()));
         }
         write.join().unwrap();
     });
@@ -163,7 +160,7 @@ fn a_closed_connection_is_told_to_every_writer() {
     thread::scope(|scope| {
         let write = || writer.write(&frame(1, &[]), None);
         let writers = [scope.spawn(write), scope.spawn(write), scope.spawn(write)];
-        theirs.read(&mut [0; 8], Some(patience())).unwrap();
+        read_some(&theirs, 8, Some(patience())).unwrap();
         theirs.shut_down();
         for writer in writers {
             let result = writer.join().unwrap();
@@ -179,7 +176,7 @@ struct Steady {
 }
 
 impl Transport for Steady {
-    fn read(&self, _: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+    fn read(&self, _: &mut Vec<u8>, _: usize, _: Option<Instant>) -> io::Result<usize> {
         Ok(0)
     }
 
