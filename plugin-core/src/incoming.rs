@@ -37,7 +37,7 @@ pub enum Refusal {
         /// What was wrong.
         reason: String,
     },
-    /// What the method returned is larger than the peer accepts.
+    /// What the method returned is larger than both sides accept.
     ReplyTooLarge {
         /// Its size in bytes.
         size: u64,
@@ -80,7 +80,7 @@ impl<'a> Incoming<'a> {
     /// Encodes what a method without a `Result` returned.
     ///
     /// # Errors
-    /// When serde refuses the value or it is larger than the peer accepts.
+    /// When serde refuses the value or it is larger than both sides accept.
     pub fn value<S, T>(&self, value: T) -> Result<Reply, Refusal>
     where
         S: SerializeAs<T>,
@@ -91,7 +91,7 @@ impl<'a> Incoming<'a> {
     /// Encodes what a method with a `Result` returned, `SO` being the shape of its `Ok`.
     ///
     /// # Errors
-    /// When serde refuses the value or it is larger than the peer accepts.
+    /// When serde refuses the value or it is larger than both sides accept.
     pub fn result<SO, SE, T, E>(&self, result: Result<T, E>) -> Result<Reply, Refusal>
     where
         SO: SerializeAs<T>,

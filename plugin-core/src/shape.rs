@@ -29,7 +29,7 @@ use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
 /// Writes a `T` in this shape.
 #[diagnostic::on_unimplemented(
     message = "`{T}` is not the type of the standard library that its name says",
-    label = "`Vec`, `Path` and other names of the standard library mean its types in an interface",
+    label = "`Vec`, `Path`, `String` and others mean the types of the standard library in an interface",
     note = "rename it, or write its path, such as `crate::{T}`"
 )]
 pub trait SerializeAs<T: ?Sized> {
@@ -63,7 +63,7 @@ pub trait SerializeAs<T: ?Sized> {
 /// Reads a `T` in this shape.
 #[diagnostic::on_unimplemented(
     message = "`{T}` is not the type of the standard library that its name says",
-    label = "`Vec`, `Path` and other names of the standard library mean its types in an interface",
+    label = "`Vec`, `Path`, `String` and others mean the types of the standard library in an interface",
     note = "rename it, or write its path, such as `crate::{T}`"
 )]
 pub trait DeserializeAs<'de, T>: Sized {

@@ -93,7 +93,7 @@ impl fmt::Display for Unsupported {
     }
 }
 
-/// A message is larger than the connection carries.
+/// A message is larger than both sides accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooLarge {

@@ -92,6 +92,13 @@ impl<'a> Message<'a> {
         Message { head: self.head, bulk: self.bulk.map(|bulk| Cow::Owned(bulk.into_owned())) }
     }
 
+    /// Appends a string and leaves its contents where they are, however few.
+    #[cfg(test)]
+    pub(crate) fn append_bulk(&mut self, text: &'a str) {
+        self.values().extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.bulk = Some(Cow::Borrowed(text.as_bytes()));
+    }
+
     /// Where the next value goes.
     fn values(&mut self) -> &mut Vec<u8> {
         if let Some(bulk) = self.bulk.take() {
