@@ -12,7 +12,8 @@ use crate::proto::session::Violation;
 /// The reading half of a connection.
 pub(crate) struct FrameReader {
     transport: Arc<dyn Transport>,
-    decoder: FrameDecoder,
+    /// In a box, since a reader goes from hand to hand with each call.
+    decoder: Box<FrameDecoder>,
     /// An error that stands behind frames which are still to be given out.
     error: Option<FrameError>,
 }
@@ -20,7 +21,7 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// Reads frames; calls and values have at most `limit` bytes.
     pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
-        Self { transport, decoder: FrameDecoder::new(limit), error: None }
+        Self { transport, decoder: Box::new(FrameDecoder::new(limit)), error: None }
     }
 
     /// Refuses calls and values of more than `limit` bytes from now on.
