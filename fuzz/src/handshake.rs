@@ -93,10 +93,10 @@ impl Script {
 }
 
 impl Transport for Script {
-    fn read(&self, buffer: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, _: Option<Instant>) -> io::Result<usize> {
         let rest = &self.data[self.said.load(Ordering::Relaxed)..];
-        let count = rest.len().min(buffer.len()).min(self.piece);
-        buffer[..count].copy_from_slice(&rest[..count]);
+        let count = rest.len().min(most).min(self.piece);
+        buffer.extend(&rest[..count]);
         self.said.fetch_add(count, Ordering::Relaxed);
         Ok(count)
     }

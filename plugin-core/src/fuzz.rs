@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::io::handshake;
 use crate::io::transport::Transport;
-use crate::proto::frame::{Frame, FrameDecoder};
+use crate::proto::frame::{Frame, FrameDecoder, HEADER_LEN, Payload, Stage};
 use crate::proto::hello::{self, HostHello, PluginHello};
 
 pub use crate::io::handshake::HandshakeError;
@@ -19,12 +19,40 @@ pub struct Stream {
     pub is_between_frames: bool,
 }
 
+/// A frame or message as it was given out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// That of the first frame; the length is that of the message, unless this has only begun.
+    pub header: [u8; 32],
+    /// The name of its stage.
+    pub stage: String,
+    /// The bytes of the message.
+    pub payload: Vec<u8>,
+}
+
 impl Stream {
-    /// The frames as bytes again.
+    /// What was given out, in order.
+    ///
+    /// # Panics
+    /// When a message is not cut where its sender said.
     #[must_use]
-    pub fn encoded(&self) -> Vec<u8> {
-        let frames = self.frames.iter();
-        frames.flat_map(|frame| [&frame.header.to_bytes()[..], &frame.payload].concat()).collect()
+    pub fn seen(&self) -> Vec<Seen> {
+        let seen = |Frame { header, stage, payload: Payload { head, bulk } }: &Frame| {
+            let has_bulk = header.lead > 0 && *stage != Stage::Begun;
+            assert_eq!(head.len() == usize::from(header.lead), has_bulk || head.is_empty(), "{header:?}");
+            assert!(has_bulk || bulk.is_empty(), "{header:?}");
+            Seen {
+                header: header.to_bytes(),
+                stage: format!("{stage:?}"),
+                payload: [&head[..], &bulk[..]].concat(),
+            }
+        };
+        self.frames.iter().map(seen).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_frames(self) -> Vec<Frame> {
+        self.frames
     }
 }
 
@@ -41,14 +69,16 @@ pub fn read_frames(bytes: &[u8], limit: u32, pieces: impl IntoIterator<Item = us
     let mut error = None;
     while !rest.is_empty() && error.is_none() {
         let most = pieces.next().unwrap_or(usize::MAX).max(1);
-        let space = decoder.space();
-        let count = space.len().min(rest.len()).min(most);
-        space[..count].copy_from_slice(&rest[..count]);
+        let (space, room) = decoder.space();
+        assert!(room > 0 && room <= space.capacity() - space.len(), "room for {room} bytes");
+        let count = room.min(rest.len()).min(most);
+        space.extend(&rest[..count]);
         rest = &rest[count..];
-        error = decoder.filled(count).err().map(|error| error.to_string());
+        error = decoder.filled().err().map(|error| error.to_string());
         frames.extend(std::iter::from_fn(|| decoder.next_frame()));
         let arrived = bytes.len() - rest.len();
-        assert!(decoder.held() <= 2 * arrived + 64 * 1024, "{} bytes for {arrived}", decoder.held());
+        let most = 2 * arrived + 64 * 1024 + HEADER_LEN;
+        assert!(decoder.held() <= most, "{} bytes for {arrived}", decoder.held());
     }
     Stream { frames, error, is_between_frames: decoder.is_between_frames() }
 }

@@ -4,8 +4,8 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
-use crate::proto::codec::{self, Budget, DecodeError, Decoder, EncodeError};
-use crate::proto::frame::{HEADER_LEN, Kind};
+use crate::proto::codec::{Budget, DecodeError, Decoder, EncodeError, Message};
+use crate::proto::frame::{Kind, Payload};
 use crate::proto::message::CallPrefix;
 use crate::shape::{DeserializeAs, SerializeAs};
 
@@ -13,7 +13,7 @@ use crate::shape::{DeserializeAs, SerializeAs};
 #[derive(Debug)]
 pub struct Request {
     method: u64,
-    payload: Vec<u8>,
+    payload: Payload,
     budget: Budget,
     max_reply: u32,
 }
@@ -40,8 +40,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) kind: Kind,
-    /// The payload, behind room for the header.
-    pub(crate) frame: Vec<u8>,
+    pub(crate) message: Message<'static>,
 }
 
 /// Why a call was refused without being run, or its outcome cannot be sent.
@@ -62,7 +61,7 @@ pub enum Refusal {
         /// What was wrong.
         reason: String,
     },
-    /// What the method returned is larger than the peer or the interface accepts.
+    /// What the method returned is larger than both sides or the interface accept.
     ReplyTooLarge {
         /// Its size in bytes.
         size: u64,
@@ -73,7 +72,7 @@ pub enum Refusal {
 
 impl Request {
     /// The payload begins with a [`CallPrefix`].
-    pub(crate) fn new(method: u64, payload: Vec<u8>, budget: Budget, max_reply: u32) -> Self {
+    pub(crate) fn new(method: u64, payload: Payload, budget: Budget, max_reply: u32) -> Self {
         Self { method, payload, budget, max_reply }
     }
 
@@ -86,10 +85,8 @@ impl Request {
     /// Begins to read the arguments, in place.
     #[must_use]
     pub fn open(&mut self) -> Incoming<'_> {
-        Incoming {
-            arguments: Decoder::new(&self.payload[CallPrefix::LEN..], self.budget),
-            max_reply: self.max_reply,
-        }
+        let arguments = Decoder::after(CallPrefix::LEN, &mut self.payload, self.budget);
+        Incoming { arguments, max_reply: self.max_reply }
     }
 }
 
@@ -143,7 +140,7 @@ impl<'a> Incoming<'a> {
     where
         S: SerializeAs<T>,
     {
-        self.encode::<S, T>(Kind::Reply, &value)
+        self.encode::<S, T>(Kind::Reply, value)
     }
 
     /// Encodes what a method with a `Result` returned, `SO` being the shape of its `Ok`.
@@ -156,25 +153,23 @@ impl<'a> Incoming<'a> {
         SE: SerializeAs<E>,
     {
         match result {
-            Ok(value) => self.encode::<SO, T>(Kind::Reply, &value),
-            Err(error) => self.encode::<SE, E>(Kind::ErrorReply, &error),
+            Ok(value) => self.encode::<SO, T>(Kind::Reply, value),
+            Err(error) => self.encode::<SE, E>(Kind::ErrorReply, error),
         }
     }
 
-    fn encode<S, T>(&self, kind: Kind, value: &T) -> Answer
+    fn encode<S, T>(&self, kind: Kind, value: T) -> Answer
     where
         S: SerializeAs<T>,
     {
-        let mut frame = vec![0; HEADER_LEN];
-        let limit = (self.max_reply as usize).saturating_add(HEADER_LEN);
-        codec::encode_as::<S, T>(value, &mut frame, limit).map_err(|error| match error {
-            EncodeError::TooLarge { size, .. } => Refusal::ReplyTooLarge {
-                size: size.saturating_sub(HEADER_LEN as u64),
-                limit: u64::from(self.max_reply),
-            },
+        let mut message = Message::new();
+        S::encode_owned(value, &mut message, self.max_reply as usize).map_err(|error| match error {
+            EncodeError::TooLarge { size, .. } => {
+                Refusal::ReplyTooLarge { size, limit: u64::from(self.max_reply) }
+            }
             error => Refusal::BadReply { reason: error.to_string() },
         })?;
-        Ok(Reply { kind, frame })
+        Ok(Reply { kind, message })
     }
 }
 

@@ -34,8 +34,9 @@
 //!
 //! # Features
 //!
-//! Both are on by default and only add: `log` sends the records of the `log` crate to the host,
-//! `tracing` the events of the `tracing` crate.
+//! All of them only add. `log` sends the records of the `log` crate to the host, `tracing` the events of the
+//! `tracing` crate; both are on by default. `bytes` carries the `Bytes` of the crate `bytes` as it carries
+//! `Vec<u8>`, without copies of what is received; an argument or result is recognised by that name.
 
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]

@@ -156,8 +156,9 @@ impl Registry {
         self
     }
 
-    /// Sets the largest arguments that the plugin accepts in one call, in bytes of their encoding.
-    /// [`DEFAULT_MAX_MESSAGE`] unless set.
+    /// Sets the largest message of a call, in bytes of its encoding: the arguments, and what the method returns;
+    /// [`DEFAULT_MAX_MESSAGE`] unless set. The host has such a limit as well, and the smaller one holds in both
+    /// directions.
     pub fn max_message(mut self, bytes: u32) -> Self {
         self.limits.message = bytes;
         self

@@ -11,4 +11,6 @@ pub use crate::options::WhenFull;
 pub use crate::plugin::{Plugin, Registry};
 pub use crate::proto::codec;
 pub use crate::remote::{OutgoingCall, Remote};
-pub use crate::shape::{Boxed, Bytes, DeserializeAs, Map, Opt, PathBytes, Same, Seq, SerializeAs, Tuple};
+pub use crate::shape::{
+    Boxed, Bytes, DeserializeAs, Map, MaybeBytes, Opt, PathBytes, Same, Seq, SerializeAs, Text, Tuple,
+};

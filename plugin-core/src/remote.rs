@@ -13,8 +13,8 @@ use crate::io::connection::{Connection, NoReply};
 use crate::io::future::CallFuture;
 use crate::options::WhenFull;
 use crate::proto::CONTROL_BUDGET;
-use crate::proto::codec::{self, Budget, Decoder, EncodeError};
-use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind};
+use crate::proto::codec::{Budget, Decoder, EncodeError, Message};
+use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::message::{CallPrefix, FailureMessage};
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 use crate::text::{harmless_line, harmless_text};
@@ -25,9 +25,6 @@ const MAX_TEXT: usize = 64 * 1024;
 
 /// The longest name or reason that is kept, in bytes: some lines of a terminal.
 const MAX_REASON: usize = 2 * 1024;
-
-/// Where the arguments begin in the frame of a call.
-const START: usize = HEADER_LEN + CallPrefix::LEN;
 
 /// One instance of an interface in the peer. Cloning it is cheap.
 #[derive(Clone)]
@@ -107,9 +104,9 @@ pub struct OutgoingCall<'r> {
     remote: &'r Remote,
     name: &'static str,
     id: u64,
-    /// The arguments, behind room for the header and the prefix.
-    frame: Vec<u8>,
-    /// The largest payload in bytes.
+    /// The arguments, behind room for the prefix.
+    message: Message<'r>,
+    /// The largest arguments in bytes.
     limit: u32,
     /// What the attributes say; [`Duration::MAX`] is no limit.
     timeout: Option<Duration>,
@@ -146,8 +143,8 @@ impl<'r> OutgoingCall<'r> {
     /// Starts a call of the method `name`, whose wire id is `id`.
     #[must_use]
     pub fn new(remote: &'r Remote, name: &'static str, id: u64) -> Self {
-        let limit = remote.connection.max_request();
-        Self { remote, name, id, frame: vec![0; START], limit, timeout: None, error: None }
+        let limit = remote.connection.max_message();
+        Self { remote, name, id, message: Message::of_call(), limit, timeout: None, error: None }
     }
 
     /// Sets how long the call takes at most, unless the client says otherwise.
@@ -165,8 +162,8 @@ impl<'r> OutgoingCall<'r> {
         self.limit = self.limit.min(bytes);
     }
 
-    /// Encodes the next argument; an error is kept for the end of the call.
-    pub fn arg<S, T: ?Sized>(&mut self, name: &'static str, value: &T)
+    /// Encodes the next argument, or keeps a large one as it is; an error is kept for the end of the call.
+    pub fn arg<S, T: ?Sized>(&mut self, name: &'static str, value: &'r T)
     where
         S: SerializeAs<T>,
     {
@@ -174,12 +171,11 @@ impl<'r> OutgoingCall<'r> {
             return;
         }
         let limit = self.limit;
-        let encoded =
-            codec::encode_as::<S, T>(value, &mut self.frame, (limit as usize).saturating_add(HEADER_LEN));
+        let encoded = S::encode(value, &mut self.message, (limit as usize).saturating_add(CallPrefix::LEN));
         self.error = encoded.err().map(|error| match error {
             EncodeError::TooLarge { size, .. } => CallError::TooLarge(Box::new(TooLarge {
                 target: self.target(),
-                size: size.saturating_sub(HEADER_LEN as u64),
+                size: size.saturating_sub(CallPrefix::LEN as u64),
                 limit: u64::from(limit),
                 in_reply: false,
             })),
@@ -234,62 +230,62 @@ impl<'r> OutgoingCall<'r> {
         SE: for<'de> DeserializeAs<'de, E>,
         E: From<CallError>,
     {
-        let OutgoingCall { remote, name, id, frame, limit, timeout, error } = self;
-        let remote = remote.clone();
+        let OutgoingCall { remote, name, id, message, limit, timeout, error } = self;
+        let (remote, message) = (remote.clone(), message.into_owned());
         async move {
-            let mut call = OutgoingCall { remote: &remote, name, id, frame, limit, timeout, error };
-            let (header, frame, timing) = call.seal()?;
+            let mut call = OutgoingCall { remote: &remote, name, id, message, limit, timeout, error };
+            let (header, message, timing) = call.seal()?;
             let connection = Arc::clone(&remote.connection);
-            let reply = CallFuture::new(connection, header, frame, remote.when_full, timing.deadline).await;
+            let message = message.into_owned();
+            let reply = CallFuture::new(connection, header, message, remote.when_full, timing.deadline).await;
             call.outcome::<SO, SE, T, E>(call.received(reply, timing)?)
         }
     }
 
     /// Sends the call and waits for a reply that is not a failure.
     fn send(&mut self) -> Result<Frame, CallError> {
-        let (header, frame, timing) = self.seal()?;
-        let reply = self.remote.connection.call(header, frame, self.remote.when_full, timing.deadline);
+        let (header, message, timing) = self.seal()?;
+        let reply = self.remote.connection.call(header, message, self.remote.when_full, timing.deadline);
         self.received(reply, timing)
     }
 
     /// Ends the arguments: what is to be sent, and until when it is waited for.
-    fn seal(&mut self) -> Result<(Header, Vec<u8>, Timing), CallError> {
+    fn seal(&mut self) -> Result<(Header, Message<'r>, Timing), CallError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         let header = Header { object: self.remote.object, method: self.id, ..Header::bare(Kind::Call) };
         let timing = Timing::start(self.remote.timeout.or(self.timeout).or(self.remote.default_timeout));
-        let mut frame = std::mem::take(&mut self.frame);
-        let prefix = CallPrefix::new(timing.deadline.map(|_| timing.after));
-        frame[HEADER_LEN..HEADER_LEN + CallPrefix::LEN].copy_from_slice(&prefix.to_bytes());
-        Ok((header, frame, timing))
+        let mut message = std::mem::take(&mut self.message);
+        message.set_prefix(CallPrefix::new(timing.deadline.map(|_| timing.after)));
+        Ok((header, message, timing))
     }
 
     fn received(&self, reply: Result<Frame, NoReply>, timing: Timing) -> Result<Frame, CallError> {
         match reply {
-            Ok(reply) if reply.header.kind == Kind::FailureReply => Err(self.failure(&reply)),
+            Ok(mut reply) if reply.header.kind == Kind::FailureReply => Err(self.failure(&mut reply)),
             Ok(reply) => Ok(reply),
             Err(error) => Err(no_reply(error, self.target(), timing)),
         }
     }
 
-    fn outcome<SO, SE, T, E>(&self, reply: Frame) -> Result<T, E>
+    fn outcome<SO, SE, T, E>(&self, mut reply: Frame) -> Result<T, E>
     where
         SO: for<'de> DeserializeAs<'de, T>,
         SE: for<'de> DeserializeAs<'de, E>,
         E: From<CallError>,
     {
         match reply.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&reply, self.remote.connection.budget())?),
-            _ => Ok(self.decode::<SO, T>(&reply, self.remote.connection.budget())?),
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, self.remote.connection.budget())?),
+            _ => Ok(self.decode::<SO, T>(&mut reply, self.remote.connection.budget())?),
         }
     }
 
-    fn decode<S, T>(&self, reply: &Frame, budget: Budget) -> Result<T, CallError>
+    fn decode<S, T>(&self, reply: &mut Frame, budget: Budget) -> Result<T, CallError>
     where
         S: for<'de> DeserializeAs<'de, T>,
     {
-        let mut decoder = Decoder::new(&reply.payload, budget);
+        let mut decoder = Decoder::of(&mut reply.payload, budget);
         let decoded = decoder.next_as::<S, T>().and_then(|value| decoder.finish().map(|()| value));
         decoded.map_err(|error| {
             CallError::Decoding(Box::new(Decoding {
@@ -301,7 +297,7 @@ impl<'r> OutgoingCall<'r> {
         })
     }
 
-    fn failure(&self, reply: &Frame) -> CallError {
+    fn failure(&self, reply: &mut Frame) -> CallError {
         let target = self.target();
         let failure = match self.decode::<Same, FailureMessage>(reply, CONTROL_BUDGET) {
             Ok(failure) => failure,

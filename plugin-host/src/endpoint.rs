@@ -108,15 +108,17 @@ impl NamedEndpoint {
     }
 
     fn is_plugin(&self, transport: &SocketTransport, deadline: Instant) -> bool {
-        let mut shown = [0; SECRET_LEN];
-        let mut have = 0;
-        while have < SECRET_LEN {
-            match transport.read(&mut shown[have..], Some(deadline)) {
-                Ok(count @ 1..) => have += count,
+        let mut shown = Vec::with_capacity(SECRET_LEN);
+        loop {
+            if let Ok(shown) = shown.as_slice().try_into() {
+                return self.secret.is(shown);
+            }
+            let missing = SECRET_LEN - shown.len();
+            match transport.read(&mut shown, missing, Some(deadline)) {
+                Ok(1..) => {}
                 Ok(0) | Err(_) => return false,
             }
         }
-        self.secret.is(&shown)
     }
 
     fn variable(&self) -> OsString {

@@ -238,8 +238,9 @@ impl Launcher {
         self
     }
 
-    /// Sets the largest reply that the host accepts, in bytes of its encoding; 64 MiB unless set. What the
-    /// host keeps of a hostile reply is bounded by four times that.
+    /// Sets the largest message of a call, in bytes of its encoding: the arguments, and what the method returns;
+    /// 64 MiB unless set. The plugin has such a limit as well, and the smaller one holds in both directions.
+    /// What the host keeps of a hostile reply is bounded by four times that.
     #[must_use]
     pub fn max_message(mut self, bytes: u32) -> Self {
         self.limits.message = bytes;

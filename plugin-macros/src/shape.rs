@@ -1,7 +1,8 @@
 //! The shapes of types: how the tokens of a type decide which way its values travel.
 //!
 //! Only syntax is known here. `Vec<u8>`, `[u8]`, `Path` and `PathBuf` are recognised by name, alone or
-//! inside of other types of the standard library; everything else, an alias among it, has the shape
+//! inside of other types of the standard library, `str`, `String` and `Bytes` where they are a whole value
+//! and may be large; everything else, an alias among it, has the shape
 //! `Same`. What shape a type has never shows in its bytes, only in the time that they take and in
 //! whether a path may be other than UTF-8.
 
@@ -43,6 +44,8 @@ const PLAIN: &[&str] = &[
 pub(crate) enum Shape {
     Same,
     Bytes,
+    MaybeBytes,
+    Text,
     PathBytes,
     Opt(Box<Self>),
     Seq(Box<Self>),
@@ -56,21 +59,46 @@ impl Shape {
     pub(crate) fn of(ty: &Type) -> Self {
         match ungroup(ty) {
             Type::Reference(reference) => Self::of(&reference.elem),
+            Type::Path(path) => match std_type(path) {
+                Some(Std::Option(inner)) => Self::of_content(inner).within(Self::Opt),
+                Some(Std::Box(inner)) if is_named(inner, "str") => Self::Text,
+                Some(Std::Box(inner)) if !is_kept_in_box(inner) => {
+                    Self::of_content(inner).within(Self::Boxed)
+                }
+                Some(Std::Cow(inner)) if is_named(inner, "str") => Self::Text,
+                Some(Std::Plain) if is_named(ty, "str") || is_named(ty, "String") => Self::Text,
+                None if is_named(ty, "Bytes") => Self::MaybeBytes,
+                _ => Self::of_part(ty),
+            },
+            _ => Self::of_part(ty),
+        }
+    }
+
+    /// The shape of what an option or box has in it, which is all that there is besides a tag.
+    fn of_content(ty: &Type) -> Self {
+        match Self::of(ty) {
+            // This one knows only types that own what they have.
+            Self::MaybeBytes if matches!(ungroup(ty), Type::Reference(_)) => Self::Same,
+            shape => shape,
+        }
+    }
+
+    /// The shape of a type within others.
+    fn of_part(ty: &Type) -> Self {
+        match ungroup(ty) {
+            Type::Reference(reference) => Self::of_part(&reference.elem),
             Type::Slice(slice) => Self::of_sequence(&slice.elem),
             Type::Tuple(tuple) if tuple.elems.len() <= MAX_TUPLE => {
-                let shapes: Vec<_> = tuple.elems.iter().map(Self::of).collect();
+                let shapes: Vec<_> = tuple.elems.iter().map(Self::of_part).collect();
                 if shapes.iter().all(|shape| *shape == Self::Same) { Self::Same } else { Self::Tuple(shapes) }
             }
             Type::Path(path) => match std_type(path) {
-                Some(Std::Option(inner)) => Self::of(inner).within(Self::Opt),
+                Some(Std::Option(inner)) => Self::of_part(inner).within(Self::Opt),
                 Some(Std::Vec(inner)) => Self::of_sequence(inner),
-                Some(Std::Box(inner)) => match Self::of(inner) {
-                    // These know what to do with a box.
-                    shape if matches!(ungroup(inner), Type::Slice(_)) || is_named(inner, "Path") => shape,
-                    shape => shape.within(Self::Boxed),
-                },
-                Some(Std::Cow(inner)) if is_path(inner) || is_byte_slice(inner) => Self::of(inner),
-                Some(Std::Map(key, value)) => match (Self::of(key), Self::of(value)) {
+                Some(Std::Box(inner)) if is_kept_in_box(inner) => Self::of_part(inner),
+                Some(Std::Box(inner)) => Self::of_part(inner).within(Self::Boxed),
+                Some(Std::Cow(inner)) if is_path(inner) || is_byte_slice(inner) => Self::of_part(inner),
+                Some(Std::Map(key, value)) => match (Self::of_part(key), Self::of_part(value)) {
                     (Self::Same, Self::Same) => Self::Same,
                     (key, value) => Self::Map(Box::new([key, value])),
                 },
@@ -82,7 +110,7 @@ impl Shape {
     }
 
     fn of_sequence(elem: &Type) -> Self {
-        if is_named(elem, "u8") { Self::Bytes } else { Self::of(elem).within(Self::Seq) }
+        if is_named(elem, "u8") { Self::Bytes } else { Self::of_part(elem).within(Self::Seq) }
     }
 
     fn within(self, outer: fn(Box<Self>) -> Self) -> Self {
@@ -105,6 +133,8 @@ impl Shape {
         match self {
             Self::Same => simple("Same"),
             Self::Bytes => simple("Bytes"),
+            Self::MaybeBytes => simple("MaybeBytes"),
+            Self::Text => simple("Text"),
             Self::PathBytes => simple("PathBytes"),
             Self::Opt(inner) => nested("Opt", std::slice::from_ref(inner)),
             Self::Seq(inner) => nested("Seq", std::slice::from_ref(inner)),
@@ -291,6 +321,11 @@ fn is_named(ty: &Type, name: &str) -> bool {
 
 fn is_path(ty: &Type) -> bool {
     matches!(ungroup(ty), Type::Path(path) if matches!(std_type(path), Some(Std::Path)))
+}
+
+/// Whether the shape of this type knows what to do with a box of it.
+fn is_kept_in_box(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::Slice(_)) || is_named(ty, "Path")
 }
 
 fn is_byte_slice(ty: &Type) -> bool {

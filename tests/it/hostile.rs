@@ -86,7 +86,7 @@ fn a_reply_over_the_limit_of_the_host() {
     let plugin = raw.answering("answers", &[0; 2000]).max_message(1000).spawn().unwrap();
     let error = plugin.client::<ShapesClient>().unwrap().text().unwrap_err();
     assert!(matches!(cause(&error), DisconnectCause::BrokeProtocol { .. }), "{error:?}");
-    assert_says(&error, &["a frame of 2000 bytes", "limit of 1000"]);
+    assert_says(&error, &["a message of 2000 bytes", "limit of 1000"]);
     raw.wait_until_gone();
 }
 

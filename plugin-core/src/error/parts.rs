@@ -93,7 +93,7 @@ impl fmt::Display for Unsupported {
     }
 }
 
-/// A message is larger than the connection carries.
+/// A message is larger than both sides accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooLarge {
@@ -112,8 +112,8 @@ impl fmt::Display for TooLarge {
         let what = if self.in_reply { "reply of" } else { "message with the arguments of" };
         write!(
             f,
-            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` of the \
-             interface, if it has one, or of the side that receives them, or send less at once",
+            "the {what} {} has {} bytes, more than the limit of {}: raise `max_message` on both sides, and of the \
+             interface if it has one, or send less at once",
             self.target, self.size, self.limit
         )
     }

@@ -11,7 +11,7 @@ use crate::context;
 use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
 use crate::interface::Service;
 use crate::panic::{CaughtPanic, catch};
-use crate::proto::frame::{Header, Kind, seal};
+use crate::proto::frame::{Header, Kind};
 use crate::proto::message::FailureMessage;
 
 /// The largest frame that is held back for others, in bytes. To copy it costs less than to send it by itself.
@@ -61,7 +61,7 @@ impl Server {
         let Some(service) = self.service(header.object) else {
             return self.reply(header, Err(FailureMessage::UnknownObject), more_follow);
         };
-        let request = Request::new(header.method, frame.payload, self.budget, self.max_reply);
+        let request = Request::new(header.method, frame.payload, self.budget, self.max_message);
         match catch(|| context.enter(|| service.dispatch(request))) {
             Ok(Outcome::Now(answer)) => self.reply(header, outcome(Ok(answer)), more_follow),
             Ok(Outcome::Later(rest)) => self.begin(header, context, rest, more_follow),
@@ -95,12 +95,12 @@ impl Server {
     fn reply(self: &Arc<Self>, call: Header, outcome: Result<Reply, FailureMessage>, more_follow: bool) {
         lock(&self.state).running.begin_reply(call.call);
         let written = match outcome {
-            Ok(Reply { kind, mut frame }) => {
-                seal(&mut frame, Header::of_call(kind, call.call));
-                if more_follow && frame.len() <= MAX_HELD {
-                    if self.writer.hold(&[&frame]) { Ok(()) } else { self.writer.flush() }
+            Ok(Reply { kind, mut message }) => {
+                let header = Header::of_call(kind, call.call);
+                if more_follow && message.len() <= MAX_HELD {
+                    self.writer.hold(&mut message, header)
                 } else {
-                    self.writer.write(&[&frame], None)
+                    self.writer.write_parts(&mut message, header, None)
                 }
             }
             Err(failure) => {

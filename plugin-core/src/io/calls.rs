@@ -117,7 +117,7 @@ impl Calls {
 
     /// Whether a message that begins to arrive is a reply to one of the calls.
     pub(super) fn expect(&self, header: &Header) -> Result<(), Violation> {
-        lock(&self.state).outgoing.expect(header)
+        lock(&self.state).outgoing.check(header)
     }
 
     /// Takes note of a reply: who waits for it, or `None` if it is late.

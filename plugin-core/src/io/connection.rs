@@ -17,8 +17,8 @@ use super::writer::{FrameWriter, WriteError};
 use super::{Mutex, lock};
 use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
-use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
+use crate::proto::codec::{self, Budget, Message};
+use crate::proto::frame::{Frame, Header, Kind, Stage};
 use crate::proto::message::ShutdownMessage;
 use crate::proto::session::{Asked, Role, Violation, check_kind};
 use crate::proto::{CONTROL_BUDGET, budget_for};
@@ -72,7 +72,7 @@ pub struct Connection {
     /// Why this side ended the stream, for the reader that sees nothing but its end.
     condemned: Mutex<Option<StreamEnd>>,
     budget: Budget,
-    max_request: u32,
+    max_message: u32,
     stall_timeout: Duration,
 }
 
@@ -100,7 +100,9 @@ impl Connection {
         stall_timeout: Duration,
         events: Box<dyn Events>,
     ) -> io::Result<Arc<Self>> {
-        let Greeted { transport, reader, hello, ours } = greeted;
+        let Greeted { transport, mut reader, hello, ours } = greeted;
+        let max_message = ours.message.min(hello.limits.message);
+        reader.set_limit(max_message);
         let connection = Arc::new(Self {
             writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
             transport,
@@ -109,8 +111,8 @@ impl Connection {
             timer: Arc::default(),
             events: Mutex::new(Some(Arc::from(events))),
             condemned: Mutex::new(None),
-            budget: budget_for(ours.message),
-            max_request: hello.limits.message,
+            budget: budget_for(max_message),
+            max_message,
             stall_timeout,
         });
         let this = Arc::clone(&connection);
@@ -121,9 +123,9 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The largest payload that the plugin accepts, in bytes.
-    pub(crate) fn max_request(&self) -> u32 {
-        self.max_request
+    /// The largest message that both sides accept, in bytes.
+    pub(crate) fn max_message(&self) -> u32 {
+        self.max_message
     }
 
     /// What decoding one reply may cost.
@@ -131,25 +133,25 @@ impl Connection {
         self.budget
     }
 
-    /// Sends a call and waits for its reply. The payload stands in `frame` behind room for the header.
+    /// Sends a call and waits for its reply.
     pub(crate) fn call(
         &self,
         header: Header,
-        mut frame: Vec<u8>,
+        mut message: Message<'_>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<Frame, NoReply> {
         let slot = Arc::new(Slot::new());
         let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
         let call = self.calls.begin(asked, &slot, when_full, deadline)?;
-        seal(&mut frame, Header { call, ..header });
-        match self.writer.write(&[&frame], deadline) {
+        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
             Ok(()) => {}
             Err(WriteError::Unfinished) => return self.give_up(call, &slot),
+            Err(WriteError::Broken) => return self.take_back(call, &slot),
             Err(error) => return Err(self.not_sent(call, error, deadline)),
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
-        drop(frame);
+        drop(message);
         match self.await_reply(&slot, deadline) {
             Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
             None => self.give_up(call, &slot),
@@ -158,7 +160,7 @@ impl Connection {
 
     /// Asks the plugin for a sign of life and waits for it.
     pub(crate) fn ping(&self, deadline: Option<Instant>) -> Result<Frame, NoReply> {
-        self.call(Header::bare(Kind::Ping), vec![0; HEADER_LEN], WhenFull::Wait, deadline)
+        self.call(Header::bare(Kind::Ping), Message::new(), WhenFull::Wait, deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.
@@ -205,7 +207,9 @@ impl Connection {
     fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
         self.calls.forget(call);
         let error = match error {
-            WriteError::NoTurn | WriteError::Unfinished => return NoReply::TimedOut(Delivery::NotSent),
+            WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken => {
+                return NoReply::TimedOut(Delivery::NotSent);
+            }
             WriteError::Stalled => io::ErrorKind::TimedOut.into(),
             WriteError::Io(error) => error,
         };
@@ -219,6 +223,22 @@ impl Connection {
             known.unwrap_or_else(|| DisconnectCause::Io(Arc::new(error))),
             Delivery::NotSent,
         )
+    }
+
+    /// Ends a call of which the plugin never gets all parts.
+    fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
+        self.withdraw(call);
+        match slot.take() {
+            // The plugin was gone by then.
+            Some(Err(cause)) => Err(NoReply::Disconnected(cause, Delivery::NotSent)),
+            _ => Err(NoReply::TimedOut(Delivery::NotSent)),
+        }
+    }
+
+    /// Tells the plugin that the parts of a call that it has are all.
+    pub(super) fn withdraw(&self, call: u64) {
+        self.post(Header::of_call(Kind::Cancel, call));
+        self.calls.forget(call);
     }
 
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
@@ -357,12 +377,16 @@ impl Connection {
         check_kind(Role::Host, frame.header.kind)?;
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
+                if frame.stage == Stage::Begun {
+                    self.calls.expect(&frame.header)?;
+                    return Ok(false);
+                }
                 let Some(waiter) = self.calls.settle(&frame.header)? else { return Ok(false) };
                 waiter.slot.fill(Ok(frame));
                 return Ok(!waiter.is_task);
             }
             Kind::Log => {
-                let record = codec::decode(&frame.payload, CONTROL_BUDGET)
+                let record = codec::decode(&frame.payload.head, CONTROL_BUDGET)
                     .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
                 let events = lock(&self.events).clone();
                 if let Some(events) = events {

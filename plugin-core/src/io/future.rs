@@ -10,17 +10,21 @@ use super::calls::Settled;
 use super::connection::{Connection, NoReply};
 use super::slot::Slot;
 use super::timer::{Expire, Key};
+use super::writer::WriteError;
 use crate::error::Delivery;
 use crate::options::WhenFull;
-use crate::proto::frame::{Frame, Header, seal};
+use crate::proto::codec::Message;
+use crate::proto::frame::{Frame, Header};
+use crate::proto::outbound::CHUNK;
 
 /// Sends a call when it is polled for the first time, and cancels it when it is dropped before the reply
 /// is there. It never blocks the thread that polls it.
 pub(crate) struct CallFuture {
     connection: Arc<Connection>,
     header: Header,
-    /// The payload behind room for the header, until it is sent.
-    frame: Vec<u8>,
+    message: Message<'static>,
+    /// How many frames of the message are on their way.
+    sent: usize,
     when_full: WhenFull,
     deadline: Option<Instant>,
     slot: Arc<Slot<Settled>>,
@@ -48,14 +52,15 @@ impl CallFuture {
     pub(crate) fn new(
         connection: Arc<Connection>,
         header: Header,
-        frame: Vec<u8>,
+        message: Message<'static>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             connection,
             header,
-            frame,
+            message,
+            sent: 0,
             when_full,
             deadline,
             slot: Arc::new(Slot::new()),
@@ -84,17 +89,25 @@ impl CallFuture {
             self.header.call = ready!(begun)?;
             self.return_ticket();
             self.stage = Stage::Send;
-            seal(&mut self.frame, self.header);
         }
         if self.stage == Stage::Send {
-            let written = ready!(self.connection.writer.poll_write(context, &[&self.frame]));
+            let written = ready!(self.poll_send(context));
             // When the connection has failed, whoever reads finds out why and tells all calls.
             self.delivery = if written.is_ok() { Delivery::Unknown } else { Delivery::NotSent };
-            self.frame = Vec::new();
+            self.message = Message::new();
             self.stage = Stage::Wait;
             self.connection.summon_reader();
         }
         Poll::Pending
+    }
+
+    /// Writes the frames of the message that are still to be sent.
+    fn poll_send(&mut self, context: &Context<'_>) -> Poll<Result<(), WriteError>> {
+        for part in self.message.parts(self.header, CHUNK).skip(self.sent) {
+            ready!(self.connection.writer.poll_write(context, &part.pieces()))?;
+            self.sent += 1;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_slot(&self, context: &Context<'_>) -> Poll<Result<Frame, NoReply>> {
@@ -114,6 +127,10 @@ impl CallFuture {
     fn withdraw(&mut self) -> bool {
         match self.stage {
             Stage::Begin | Stage::Done => true,
+            Stage::Send if self.sent > 0 => {
+                self.connection.withdraw(self.header.call);
+                true
+            }
             Stage::Send => self.connection.calls.forget(self.header.call).is_some(),
             Stage::Wait => self.connection.cancel(self.header.call),
         }

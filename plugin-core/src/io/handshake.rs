@@ -102,20 +102,18 @@ fn receive_hello<T: serde::de::DeserializeOwned>(
     ours: WireLimits,
     deadline: Option<Instant>,
 ) -> Result<(FrameReader, T), HandshakeError> {
-    let mut bytes = [0; PREAMBLE_LEN];
-    let mut have = 0;
+    let mut bytes = Vec::with_capacity(PREAMBLE_LEN);
     let theirs = loop {
-        match transport.read(&mut bytes[have..], deadline) {
-            Ok(0) => return Err(HandshakeError::Closed { in_hello: have > 0 }),
-            Ok(count) => have += count,
+        let missing = PREAMBLE_LEN - bytes.len();
+        match transport.read(&mut bytes, missing, deadline) {
+            Ok(0) => return Err(HandshakeError::Closed { in_hello: !bytes.is_empty() }),
+            Ok(_) => {}
             Err(error) => return Err(ReadEnd::Io(error).into()),
         }
-        match read_preamble(&bytes[..have]) {
+        match read_preamble(&bytes) {
             Ok(None) => {}
             Ok(Some(theirs)) => break theirs,
-            Err(PreambleError::NotThisProtocol) => {
-                return Err(HandshakeError::NotThisProtocol { bytes: bytes[..have].to_vec() });
-            }
+            Err(PreambleError::NotThisProtocol) => return Err(HandshakeError::NotThisProtocol { bytes }),
         }
     };
     if WIRE_VERSIONS.common(theirs).is_none() {
@@ -129,11 +127,11 @@ fn receive_hello<T: serde::de::DeserializeOwned>(
     };
     match frame.header.kind {
         Kind::Hello => {
-            let hello = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+            let hello = codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
             Ok((reader, hello))
         }
         Kind::Refuse => {
-            let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+            let message: RefuseMessage = codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
             Err(HandshakeError::Refused { reason: message.reason })
         }
         kind => Err(HandshakeError::Violation(format!("a {kind:?} frame before its hello"))),

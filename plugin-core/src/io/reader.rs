@@ -12,7 +12,8 @@ use crate::proto::session::Violation;
 /// The reading half of a connection.
 pub(crate) struct FrameReader {
     transport: Arc<dyn Transport>,
-    decoder: FrameDecoder,
+    /// In a box, since a reader goes from hand to hand with each call.
+    decoder: Box<FrameDecoder>,
     /// An error that stands behind frames which are still to be given out.
     error: Option<FrameError>,
 }
@@ -20,7 +21,12 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// Reads frames; calls and values have at most `limit` bytes.
     pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
-        Self { transport, decoder: FrameDecoder::new(limit), error: None }
+        Self { transport, decoder: Box::new(FrameDecoder::new(limit)), error: None }
+    }
+
+    /// Refuses calls and values of more than `limit` bytes from now on.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.decoder.set_limit(limit);
     }
 
     /// Whether a frame is here whole.
@@ -42,10 +48,11 @@ impl FrameReader {
             if let Some(error) = self.error {
                 return Err(ReadEnd::Violation(error.to_string()));
             }
-            match self.transport.read(self.decoder.space(), deadline) {
+            let (buffer, most) = self.decoder.space();
+            match self.transport.read(buffer, most, deadline) {
                 Ok(0) if self.decoder.is_between_frames() => return Err(ReadEnd::Closed),
                 Ok(0) => return Err(ReadEnd::ClosedWithinFrame),
-                Ok(count) => self.error = self.decoder.filled(count).err(),
+                Ok(_) => self.error = self.decoder.filled().err(),
                 Err(error) => return Err(ReadEnd::Io(error)),
             }
         }

@@ -14,7 +14,7 @@ use super::{Condvar, Mutex, lock, wait};
 use crate::context;
 use crate::interface::Service;
 use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, Header, Kind};
+use crate::proto::frame::{Frame, Header, Kind, Stage};
 use crate::proto::hello::WireLimits;
 use crate::proto::message::{CallPrefix, RefuseMessage, ShutdownMessage};
 use crate::proto::session::{Role, Running, Violation, check_kind};
@@ -33,8 +33,8 @@ pub(crate) struct Server {
     pub(super) changed: Condvar,
     /// What decoding the arguments of one call may cost.
     pub(super) budget: Budget,
-    /// The largest reply that the host accepts.
-    pub(super) max_reply: u32,
+    /// The largest message that both sides accept.
+    pub(super) max_message: u32,
     /// Called when nothing can be written any more although the host is there.
     pub(super) on_broken: fn(&io::Error),
 }
@@ -78,6 +78,7 @@ impl Server {
         theirs: WireLimits,
         on_broken: fn(&io::Error),
     ) -> Arc<Self> {
+        let max_message = ours.message.min(theirs.message);
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             workers: Workers::new({
                 let this = Weak::clone(this);
@@ -91,14 +92,15 @@ impl Server {
             services: Mutex::new(services.into()),
             state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
             changed: Condvar::new(),
-            budget: budget_for(ours.message),
-            max_reply: theirs.message,
+            budget: budget_for(max_message),
+            max_message,
             on_broken,
         })
     }
 
     /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
-    pub(crate) fn run(self: &Arc<Self>, reader: FrameReader) -> ServeEnd {
+    pub(crate) fn run(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
+        reader.set_limit(self.max_message);
         let lead = Arc::new(Lead::default());
         let end = match self.serve(reader, &lead) {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader),
@@ -235,7 +237,7 @@ impl Server {
         }
         drop(std::mem::replace(&mut *lock(&self.services), Arc::new([])));
         // The host waits for the end of the process, not for this.
-        let _ = self.writer.write(&[&Header::bare(Kind::Goodbye).to_bytes()], None);
+        let _ = self.writer.write_through(&[&Header::bare(Kind::Goodbye).to_bytes()], None);
         ServeEnd::ShutDown
     }
 
@@ -248,15 +250,31 @@ impl Server {
         };
         match header.kind {
             Kind::Call => {
-                let prefix = CallPrefix::read(&frame.payload).map_err(bad)?;
+                if frame.stage == Stage::Begun {
+                    // How long it is waited for is known when it is complete.
+                    lock(&self.state).running.begin(header.call, context::State::new(None))?;
+                    return Ok(Next::Read);
+                }
+                let prefix = CallPrefix::read(&frame.payload.head).map_err(bad)?;
                 let context = context::State::new(prefix.deadline(Instant::now));
                 let mut state = lock(&self.state);
-                let is_alone = state.running.is_empty();
-                state.running.begin(header.call, Arc::clone(&context))?;
+                if frame.stage == Stage::Complete {
+                    state.running.update(header.call, Arc::clone(&context));
+                } else {
+                    state.running.begin(header.call, Arc::clone(&context))?;
+                }
+                let is_alone = state.running.is_alone();
                 return Ok(Next::Call(Call { frame, context }, is_alone));
             }
             // If it cannot be sent, the next read meets the end of the stream.
             Kind::Ping => drop(self.writer.post(Header::of_call(Kind::Pong, header.call))),
+            Kind::Cancel if frame.stage == Stage::Broken => {
+                let mut state = lock(&self.state);
+                state.running.withdraw(header.call);
+                if state.running.is_empty() {
+                    self.changed.notify_all();
+                }
+            }
             Kind::Cancel => {
                 let context = lock(&self.state).running.cancel(header.call).cloned();
                 if let Some(context) = context {
@@ -265,11 +283,13 @@ impl Server {
             }
             Kind::Pong => {}
             Kind::Shutdown => {
-                let message: ShutdownMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+                let message: ShutdownMessage =
+                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Next::ShutDown(Duration::from_millis(message.drain_ms)));
             }
             Kind::Refuse => {
-                let message: RefuseMessage = codec::decode(&frame.payload, CONTROL_BUDGET).map_err(bad)?;
+                let message: RefuseMessage =
+                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
                 return Ok(Next::Refused(message.reason));
             }
             Kind::Hello | Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Log | Kind::Goodbye => {

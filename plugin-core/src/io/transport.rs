@@ -5,11 +5,14 @@ use std::time::Instant;
 
 /// A two-way stream of bytes that one thread may read while another writes.
 pub trait Transport: Send + Sync + 'static {
-    /// Reads at least one byte; 0 is the end of the stream.
+    /// Appends at least one byte and at most `most` to `buffer`, whose capacity has room for so many and which
+    /// does not grow; 0 is the end of the stream. Gives the number.
+    ///
+    /// A vector rather than a slice, because a slice would have to be filled with zeros first.
     ///
     /// # Errors
     /// `TimedOut` at `deadline`; otherwise those of the system.
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize>;
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize>;
 
     /// Writes at least one byte of `slices`, which hold some, in their order.
     ///
@@ -99,15 +102,14 @@ pub(crate) mod memory {
     }
 
     impl Transport for MemoryTransport {
-        fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+        fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
+            assert!(most > 0 && most <= buffer.capacity() - buffer.len(), "room for {most} bytes");
             self.incoming.wait_until(deadline, |(bytes, closed)| {
-                let count = buffer.len().min(bytes.len());
+                let count = most.min(bytes.len());
                 if count == 0 && !*closed {
                     return None;
                 }
-                for (slot, byte) in buffer.iter_mut().zip(bytes.drain(..count)) {
-                    *slot = byte;
-                }
+                buffer.extend(bytes.drain(..count));
                 Some(count)
             })
         }

@@ -21,6 +21,7 @@ use super::transport::Transport;
 use super::{Condvar, Mutex, MutexGuard, lock, wait};
 use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
+use crate::proto::outbound::{CHUNK, Message};
 
 /// From how many bytes in the queue on tasks wait until there are fewer. A few reads of the peer; a part of
 /// a large message fits.
@@ -29,6 +30,10 @@ const QUEUE_LIMIT: usize = 256 * 1024;
 /// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
 /// pile up asks for signs of life without end and takes none.
 const POST_LIMIT: usize = 1024 * 1024;
+
+/// The largest frame that is left to the thread that has the turn, in bytes: to copy it costs less than to wake
+/// a thread. A larger one waits for its own turn.
+const MAX_LEFT: usize = 4 * 1024;
 
 /// How long a flusher without work waits for some before it ends.
 const FLUSHER_IDLE: Duration = Duration::from_secs(10);
@@ -42,6 +47,8 @@ pub(crate) struct FrameWriter {
     state: Mutex<State>,
     /// Notified when the turn is free.
     free: Condvar,
+    /// Notified when the turn is taken, for those that made way.
+    passed: Condvar,
     /// Wakes the flusher.
     left_over: Condvar,
 }
@@ -58,6 +65,10 @@ struct State {
     /// Tasks that wait for room in the queue.
     tasks: Vec<Waker>,
     has_flusher: bool,
+    /// How many threads wait for the turn.
+    waiting: usize,
+    /// How often the turn was taken.
+    turns: u64,
 }
 
 /// Why nothing can be written any more.
@@ -76,6 +87,8 @@ pub(crate) enum WriteError {
     NoTurn,
     /// The deadline came when the peer had taken a part. It gets the rest before the next frame.
     Unfinished,
+    /// The deadline came when the peer had taken, or will take, some frames of a message but not all.
+    Broken,
     /// The peer took nothing for the stall timeout. Nothing can be written any more.
     Stalled,
     /// The connection failed. Nothing can be written any more.
@@ -85,7 +98,7 @@ pub(crate) enum WriteError {
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::NoTurn | WriteError::Unfinished | WriteError::Stalled => {
+            WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken | WriteError::Stalled => {
                 io::ErrorKind::TimedOut.into()
             }
             WriteError::Io(error) => error,
@@ -100,26 +113,102 @@ impl FrameWriter {
             stall_timeout,
             state: Mutex::default(),
             free: Condvar::new(),
+            passed: Condvar::new(),
             left_over: Condvar::new(),
         })
     }
 
-    /// Writes a sealed frame, given in pieces, once the frames of other threads are written.
+    /// Writes a message in as many frames as it takes. Between them others have their turn.
+    pub(crate) fn write_parts(
+        self: &Arc<Self>,
+        message: &mut Message<'_>,
+        header: Header,
+        deadline: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        let mut parts = message.parts(header, CHUNK).peekable();
+        let mut is_first = true;
+        while let Some(part) = parts.next() {
+            if !is_first {
+                self.make_way(deadline);
+            }
+            match self.write(&part.pieces(), deadline) {
+                Err(WriteError::NoTurn) if !is_first => return Err(WriteError::Broken),
+                Err(WriteError::Unfinished) if parts.peek().is_some() => return Err(WriteError::Broken),
+                result => result?,
+            }
+            is_first = false;
+        }
+        Ok(())
+    }
+
+    /// Lets one of the threads that wait have the turn.
+    fn make_way(&self, deadline: Option<Instant>) {
+        let mut state = lock(&self.state);
+        let seen = state.turns;
+        while state.waiting > 0 && state.turns == seen && state.end.is_none() {
+            match wait(&self.passed, state, deadline) {
+                Some(guard) => state = guard,
+                None => return,
+            }
+        }
+    }
+
+    /// Writes a sealed frame, given in pieces. A small one may be left to the thread that writes now.
     pub(crate) fn write(
         self: &Arc<Self>,
         frame: &[&[u8]],
         deadline: Option<Instant>,
     ) -> Result<(), WriteError> {
         let mut state = lock(&self.state);
+        let length: usize = frame.iter().map(|piece| piece.len()).sum();
+        if state.is_taken
+            && state.end.is_none()
+            && length <= MAX_LEFT
+            && state.queue.len() + length <= QUEUE_LIMIT
+        {
+            for piece in frame {
+                state.queue.extend_from_slice(piece);
+            }
+            return Ok(());
+        }
+        self.write_in_turn(state, frame, deadline)
+    }
+
+    /// Writes a sealed frame, given in pieces, and all that is left of earlier ones.
+    pub(crate) fn write_through(
+        self: &Arc<Self>,
+        frame: &[&[u8]],
+        deadline: Option<Instant>,
+    ) -> Result<(), WriteError> {
+        self.write_in_turn(lock(&self.state), frame, deadline)
+    }
+
+    fn write_in_turn<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        frame: &[&[u8]],
+        deadline: Option<Instant>,
+    ) -> Result<(), WriteError> {
         while state.is_taken {
+            state.waiting += 1;
             // Without a deadline this ends too: whoever writes is bound by the stall timeout.
-            state = wait(&self.free, state, deadline).ok_or(WriteError::NoTurn)?;
+            let waited = wait(&self.free, state, deadline);
+            let is_late = waited.is_none();
+            state = waited.unwrap_or_else(|| lock(&self.state));
+            state.waiting -= 1;
+            if is_late {
+                drop(state);
+                // Somebody may make way for this thread.
+                self.passed.notify_all();
+                return Err(WriteError::NoTurn);
+            }
         }
         if let Some(end) = state.end {
             return Err(end.into());
         }
         let mut line = take_turn(&mut state);
         drop(state);
+        self.passed.notify_all();
         let written = line.write(&*self.transport, frame, deadline, self.stall_timeout);
         let result = match written {
             Ok(()) => Ok(()),
@@ -168,14 +257,19 @@ impl FrameWriter {
         self.flush_now(state)
     }
 
-    /// Keeps a sealed frame for the next write. The caller sees to it that one follows soon; false if there is
-    /// so much by now that it should be the next thing to happen.
-    pub(crate) fn hold(&self, frame: &[&[u8]]) -> bool {
+    /// Keeps a small message for the next write. The caller sees to it that one follows soon.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        message: &mut Message<'_>,
+        header: Header,
+    ) -> Result<(), WriteError> {
         let mut state = lock(&self.state);
-        for piece in frame {
-            state.queue.extend_from_slice(piece);
+        for part in message.parts(header, CHUNK) {
+            for piece in part.pieces() {
+                state.queue.extend_from_slice(piece);
+            }
         }
-        state.queue.len() < QUEUE_LIMIT / 4
+        if state.queue.len() < QUEUE_LIMIT / 4 { Ok(()) } else { self.flush_now(state) }
     }
 
     /// Writes what was held back, as far as the peer takes it at once.
@@ -190,7 +284,7 @@ impl FrameWriter {
         message: &T,
         deadline: Option<Instant>,
     ) -> Result<(), WriteError> {
-        self.write(&[&message_frame(header, message)?], deadline)
+        self.write_through(&[&message_frame(header, message)?], deadline)
     }
 
     /// Whether the connection was given up because the peer took nothing.
@@ -324,6 +418,7 @@ impl FrameWriter {
             self.transport.shut_down();
         }
         self.free.notify_all();
+        self.passed.notify_all();
         self.left_over.notify_all();
         for task in tasks {
             task.wake();
@@ -339,6 +434,7 @@ impl State {
 
 fn take_turn(state: &mut State) -> Line {
     state.is_taken = true;
+    state.turns += 1;
     let mut line = std::mem::take(&mut state.line);
     if !state.queue.is_empty() {
         line.put(std::mem::take(&mut state.queue));
@@ -348,7 +444,7 @@ fn take_turn(state: &mut State) -> Line {
 
 fn end_of(result: &Result<(), WriteError>) -> Option<End> {
     match result {
-        Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished) => None,
+        Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken) => None,
         Err(WriteError::Stalled) => Some(End::Stalled),
         Err(WriteError::Io(_)) => Some(End::Broken),
     }

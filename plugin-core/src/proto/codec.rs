@@ -16,10 +16,12 @@ use bincode::serde::{Compat, EncodeError as BincodeSerdeError};
 use serde::de::Deserialize;
 use serde::ser::{Serialize, Serializer};
 
+use super::frame::Payload;
 use super::guard::{Limit, Meter};
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 
 pub use super::guard::Budget;
+pub use super::outbound::Message;
 
 /// Integers of fixed width, little-endian: bincode 1.3 and wincode read and write the same bytes.
 const CONFIG: Configuration<LittleEndian, Fixint, NoLimit> = bincode::config::legacy();
@@ -74,12 +76,15 @@ pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], budget: Budget) -> Res
     Ok(value)
 }
 
-/// Decodes several values in turn from one complete slice, all of them under one [`Budget`].
+/// Decodes several values in turn from one complete message, all of them under one [`Budget`].
 ///
 /// After an error every further call returns the same error.
 #[derive(Debug)]
 pub struct Decoder<'de> {
     rest: &'de [u8],
+    /// What follows on `rest`; never empty. Its sender says that it is the contents of the last value, which
+    /// is a hint and no more: where it is wrong, the two become one slice.
+    bulk: Option<&'de mut Vec<u8>>,
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -90,7 +95,20 @@ impl<'de> Decoder<'de> {
     #[must_use]
     #[inline]
     pub fn new(bytes: &'de [u8], budget: Budget) -> Self {
-        Self { rest: bytes, budget, meter: Meter::new(budget), failed: None }
+        Self { rest: bytes, bulk: None, budget, meter: Meter::new(budget), failed: None }
+    }
+
+    /// Starts at the first byte of a message that arrived.
+    #[inline]
+    pub(crate) fn of(payload: &'de mut Payload, budget: Budget) -> Self {
+        Self::after(0, payload, budget)
+    }
+
+    /// Starts behind the first `skipped` bytes of a payload, or at the end of its head where that has fewer.
+    pub(crate) fn after(skipped: usize, payload: &'de mut Payload, budget: Budget) -> Self {
+        let Payload { head, bulk } = payload;
+        let values = head.get(skipped..).unwrap_or_default();
+        Self { bulk: Some(bulk).filter(|bulk| !bulk.is_empty()), ..Self::new(values, budget) }
     }
 
     /// Decodes the next value, which has the shape `S`.
@@ -102,9 +120,49 @@ impl<'de> Decoder<'de> {
     where
         S: DeserializeAs<'de, T>,
     {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => S::decode(self),
         }
+    }
+
+    /// Decodes the next value by serde.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    #[inline]
+    pub fn by_serde<S, T>(&mut self) -> Result<T, DecodeError>
+    where
+        S: DeserializeAs<'de, T>,
+    {
+        if self.bulk.is_some() {
+            return self.by_serde_before_bulk::<S, T>();
+        }
+        self.try_serde::<S, T>().map_err(|error| self.fail(error))
+    }
+
+    /// The value may reach into the bulk, of which serde knows nothing.
+    #[cold]
+    fn by_serde_before_bulk<S, T>(&mut self) -> Result<T, DecodeError>
+    where
+        S: DeserializeAs<'de, T>,
+    {
+        let left = self.meter.left();
+        match self.try_serde::<S, T>() {
+            Ok(value) => Ok(value),
+            Err(error) if self.meter.exceeded().is_some() => Err(self.fail(error)),
+            Err(_) => {
+                self.meter.set_left(left);
+                self.join();
+                self.try_serde::<S, T>().map_err(|error| self.fail(error))
+            }
+        }
+    }
+
+    fn try_serde<S, T>(&mut self) -> Result<T, Option<BincodeDecodeError>>
+    where
+        S: DeserializeAs<'de, T>,
+    {
         let decoded = bincode::serde::seed_decode_from_slice(self.meter.seed::<S, T>(), self.rest, CONFIG);
         match decoded {
             Ok((value, used)) if self.meter.exceeded().is_none() => {
@@ -113,8 +171,58 @@ impl<'de> Decoder<'de> {
                 Ok(value)
             }
             // Also when a type carries on after an error of one of its parts: that is no way around a limit.
-            decoded => Err(self.fail(decoded.err())),
+            decoded => Err(decoded.err()),
         }
+    }
+
+    /// Makes one slice of what is left.
+    fn join(&mut self) {
+        if let Some(bulk) = self.bulk.take() {
+            bulk.reserve_exact(self.rest.len());
+            bulk.splice(..0, self.rest.iter().copied());
+            self.rest = bulk;
+        }
+    }
+
+    /// Whether there is a large value, so that a shape should look whether it is its own.
+    #[inline]
+    pub(crate) fn has_bulk(&self) -> bool {
+        self.bulk.is_some()
+    }
+
+    /// The contents of the next value, a string or byte string, if they are in memory of their own.
+    ///
+    /// # Errors
+    /// When they are more than the budget allows.
+    pub(crate) fn take_bulk(&mut self) -> Result<Option<&'de mut Vec<u8>>, DecodeError> {
+        let Ok(length) = <[u8; 8]>::try_from(self.rest).map(u64::from_le_bytes) else { return Ok(None) };
+        let Some(bulk) = self.bulk.take_if(|bulk| length == bulk.len() as u64) else { return Ok(None) };
+        self.rest = &[];
+        match self.meter.charge_contents(bulk.len()) {
+            true => Ok(Some(bulk)),
+            false => Err(self.fail(None)),
+        }
+    }
+
+    /// Decodes what is in the next value, an option, with `decode`, if that has a value.
+    ///
+    /// # Errors
+    /// When it is nested too deeply, and those of `decode`.
+    pub(crate) fn within_some<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Option<Result<T, DecodeError>> {
+        let (1, rest) = self.rest.split_first()? else { return None };
+        self.rest = rest;
+        let Some(depth) = self.meter.enter() else { return Some(Err(self.fail(None))) };
+        let value = decode(self);
+        self.meter.leave(depth);
+        Some(value)
+    }
+
+    /// Refuses a value that was found in a bulk.
+    pub(crate) fn refuse_utf8(&mut self, error: core::str::Utf8Error) -> DecodeError {
+        self.fail(Some(BincodeDecodeError::Utf8 { inner: error }))
     }
 
     #[cold]
@@ -133,10 +241,11 @@ impl<'de> Decoder<'de> {
     /// [`DecodeError::TrailingBytes`] when bytes are left over, or the error of a value before.
     #[inline]
     pub fn finish(self) -> Result<(), DecodeError> {
+        let left = self.rest.len() + self.bulk.map_or(0, |bulk| bulk.len());
         match self.failed {
             Some(error) => Err(error),
-            None if self.rest.is_empty() => Ok(()),
-            None => Err(DecodeError::TrailingBytes { count: self.rest.len() }),
+            None if left == 0 => Ok(()),
+            None => Err(DecodeError::TrailingBytes { count: left }),
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Frames: a header of fixed size, then a payload.
-//!
-//! [`FrameDecoder`] takes bytes as they come, in pieces of any size, and gives whole frames. It checks
-//! a header as soon as its last byte is there, so that a bad frame is refused before its payload is
-//! waited for, and its memory follows the bytes that arrived, not the length that a header claims.
+//! Frames: a header of fixed size, then a payload. A large message is cut into several of them.
+
+mod decoder;
 
 use core::fmt;
-use std::collections::VecDeque;
+
+use super::message::CallPrefix;
+
+pub(crate) use decoder::FrameDecoder;
 
 /// The size of a header in bytes.
 pub(crate) const HEADER_LEN: usize = 32;
 
-/// How many bytes one read may bring. The socket buffers of Linux hold about 208 KiB; 64 KiB takes
-/// hundreds of small frames in one system call and still fits the second-level cache.
-const READ_LEN: usize = 64 * 1024;
+/// The flag of a frame that carries a part of a message of which more follows.
+const MORE: u8 = 1;
 
 /// The largest payload of a frame that carries neither arguments nor a value. The limits that the sides
 /// agree on do not concern these: a panic must arrive also where values are small. A log record has at
@@ -68,10 +68,18 @@ impl Kind {
         })
     }
 
-    /// The largest payload of a frame of this kind, where `message` is the agreed one.
+    /// Whether a frame of this kind carries arguments or a value: those are large, so they may be cut into
+    /// parts and say where a large value stands.
+    pub(crate) fn carries_values(self) -> bool {
+        matches!(self, Self::Call | Self::Reply | Self::ErrorReply)
+    }
+
+    /// The largest payload of a message of this kind, where `message` is the agreed one.
     fn limit(self, message: u32) -> u32 {
         match self {
-            Self::Call | Self::Reply | Self::ErrorReply => message,
+            // What was agreed on is for the arguments alone.
+            Self::Call => message.saturating_add(CallPrefix::LEN as u32),
+            Self::Reply | Self::ErrorReply => message,
             _ => CONTROL_LIMIT,
         }
     }
@@ -83,6 +91,11 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     /// The length of the payload in bytes.
     pub(crate) length: u32,
+    /// Whether the payload is a part of a message of which more follows.
+    pub(crate) more: bool,
+    /// Where the message ends in one large value: how many bytes stand before the contents of that. 0 where
+    /// nothing is said.
+    pub(crate) lead: u16,
     /// The call that the frame belongs to; 0 where there is none.
     pub(crate) call: u64,
     /// The instance that a call is for; 0 in other frames.
@@ -99,13 +112,15 @@ impl Header {
 
     /// The header of a frame that belongs to a call.
     pub(crate) fn of_call(kind: Kind, call: u64) -> Self {
-        Self { kind, length: 0, call, object: 0, method: 0 }
+        Self { kind, length: 0, more: false, lead: 0, call, object: 0, method: 0 }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
         bytes[4] = self.kind as u8;
+        bytes[5] = if self.more { MORE } else { 0 };
+        bytes[6..8].copy_from_slice(&self.lead.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.call.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.object.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.method.to_le_bytes());
@@ -120,23 +135,63 @@ impl Header {
             u64::from_le_bytes(field)
         };
         let kind = Kind::from_wire(bytes[4]).ok_or(FrameError::UnknownKind { kind: bytes[4] })?;
-        if bytes[5..8] != [0; 3] {
+        let (more, lead) = (bytes[5] == MORE, u16::from_le_bytes([bytes[6], bytes[7]]));
+        if bytes[5] & !MORE != 0 || (more || lead != 0) && !kind.carries_values() {
             return Err(FrameError::ReservedBits { kind });
         }
         let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let limit = kind.limit(message);
         if length > limit {
-            return Err(FrameError::TooLarge { length, limit });
+            return Err(FrameError::TooLarge { length: length.into(), limit });
         }
-        Ok(Self { kind, length, call: u64_at(8), object: u64_at(16), method: u64_at(24) })
+        if more && length == 0 {
+            return Err(FrameError::EmptyPart { kind });
+        }
+        if u32::from(lead) > length {
+            return Err(FrameError::Lead { lead, length });
+        }
+        Ok(Self { kind, length, more, lead, call: u64_at(8), object: u64_at(16), method: u64_at(24) })
     }
 }
 
-/// A whole frame.
+/// The bytes of a message that arrived.
+///
+/// Where its sender said that a large value stands at the end, the contents of that are by themselves, so
+/// that a vector of bytes can be taken as it is. All that is here is `head` otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Payload {
+    pub(crate) head: Vec<u8>,
+    /// What follows on `head`.
+    pub(crate) bulk: Vec<u8>,
+}
+
+impl Payload {
+    /// How many bytes have arrived.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.bulk.len()
+    }
+}
+
+/// How much of a message is here with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// All of it, in one frame.
+    Whole,
+    /// Its first part has begun to arrive and more will follow: may it come? The payload is empty.
+    Begun,
+    /// All of it, in several frames, after it had begun.
+    Complete,
+    /// The frame ends a message that had begun; nothing more of that comes.
+    Broken,
+}
+
+/// A frame, or a message in several of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
+    /// That of the first frame; when the message is complete, its length is that of all.
     pub(crate) header: Header,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) stage: Stage,
+    pub(crate) payload: Payload,
 }
 
 /// Puts `header`, with its length filled in, before the payload that follows the first
@@ -150,126 +205,14 @@ pub(crate) fn seal(frame: &mut [u8], mut header: Header) {
     frame[..HEADER_LEN].copy_from_slice(&header.to_bytes());
 }
 
-/// Turns pieces of a byte stream into frames.
-#[derive(Debug)]
-pub(crate) struct FrameDecoder {
-    limit: u32,
-    /// Bytes that arrived and are not part of `frames` or `body` yet: `buffer[start..end]`.
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
-    /// A frame whose payload is not complete: its bytes are read straight into the vector.
-    body: Option<Body>,
-    frames: VecDeque<Frame>,
-}
-
-#[derive(Debug)]
-struct Body {
-    header: Header,
-    payload: Vec<u8>,
-    filled: usize,
-}
-
-impl FrameDecoder {
-    /// A decoder that refuses calls and values of more than `limit` bytes.
-    pub(crate) fn new(limit: u32) -> Self {
-        Self {
-            limit,
-            buffer: vec![0; READ_LEN].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            body: None,
-            frames: VecDeque::new(),
-        }
-    }
-
-    /// Where the next bytes of the stream go. Never empty.
-    ///
-    /// Call [`filled`](Self::filled) and take all frames before asking again.
-    pub(crate) fn space(&mut self) -> &mut [u8] {
-        if let Some(body) = &mut self.body {
-            // The vector grows with what arrived: to twice that and never to what the header claims; and
-            // only when it is full, so that small pieces do not make it grow each time.
-            if body.filled == body.payload.len() {
-                let missing = body.header.length as usize - body.filled;
-                let step = missing.min(READ_LEN.max(body.filled));
-                body.payload.reserve_exact(step);
-                body.payload.resize(body.filled + step, 0);
-            }
-            return &mut body.payload[body.filled..];
-        }
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        // Frames were taken out of it, so less than a header is left in the buffer.
-        &mut self.buffer[self.end..]
-    }
-
-    /// Takes note that the first `count` bytes of [`space`](Self::space) were filled.
-    ///
-    /// # Errors
-    /// When the bytes are not a frame; the stream cannot be read any further then. The frames before
-    /// that one can still be taken.
-    pub(crate) fn filled(&mut self, count: usize) -> Result<(), FrameError> {
-        if let Some(body) = &mut self.body {
-            body.filled += count;
-            self.finish_body();
-            return Ok(());
-        }
-        self.end += count;
-        while let Some(bytes) = self.buffer[self.start..self.end].first_chunk::<HEADER_LEN>() {
-            let header = Header::from_bytes(bytes, self.limit)?;
-            self.start += HEADER_LEN;
-            let have = (self.end - self.start).min(header.length as usize);
-            let payload = self.buffer[self.start..self.start + have].to_vec();
-            self.start += have;
-            self.body = Some(Body { header, payload, filled: have });
-            if !self.finish_body() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether there is a whole frame.
-    pub(crate) fn has_frame(&self) -> bool {
-        !self.frames.is_empty()
-    }
-
-    /// The next whole frame.
-    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
-        self.frames.pop_front()
-    }
-
-    /// Whether the stream may end here: no frame has begun.
-    pub(crate) fn is_between_frames(&self) -> bool {
-        self.body.is_none() && self.start == self.end
-    }
-
-    /// How many bytes of memory are held for a payload that is not complete.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn held(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| body.payload.capacity())
-    }
-
-    fn finish_body(&mut self) -> bool {
-        let whole = self.body.take_if(|body| body.filled == body.header.length as usize);
-        let Some(body) = whole else { return false };
-        self.frames.push_back(Frame { header: body.header, payload: body.payload });
-        true
-    }
-}
-
 /// The bytes of a peer are not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum FrameError {
-    /// A payload is larger than was agreed, or than its kind may be.
+    /// A message is larger than was agreed, or than its kind may be.
     TooLarge {
-        /// What the header says, in bytes.
-        length: u32,
+        /// What its headers say so far, in bytes.
+        length: u64,
         /// The limit, in bytes.
         limit: u32,
     },
@@ -283,16 +226,40 @@ pub(crate) enum FrameError {
         /// The kind of the frame.
         kind: Kind,
     },
+    /// More of a message is to follow on nothing.
+    EmptyPart {
+        /// The kind of the frame.
+        kind: Kind,
+    },
+    /// What stands before a large value is more than there is.
+    Lead {
+        /// What the header says of it, in bytes.
+        lead: u16,
+        /// What the header says of the payload, in bytes.
+        length: u32,
+    },
+    /// A frame does not go on with the message that its call has begun.
+    WrongPart {
+        /// The call.
+        call: u64,
+    },
 }
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { length, limit } => {
-                write!(f, "a frame of {length} bytes, more than the limit of {limit}")
+                write!(f, "a message of {length} bytes, more than the limit of {limit}")
             }
             Self::UnknownKind { kind } => write!(f, "a frame of the unknown kind {kind}"),
             Self::ReservedBits { kind } => write!(f, "a {kind:?} frame with reserved bits set"),
+            Self::EmptyPart { kind } => write!(f, "an empty part of a message in a {kind:?} frame"),
+            Self::Lead { lead, length } => {
+                write!(f, "a frame of {length} bytes with a large value behind {lead} others")
+            }
+            Self::WrongPart { call } => {
+                write!(f, "a frame for call {call} that does not go on with the message which has begun")
+            }
         }
     }
 }

@@ -104,6 +104,37 @@ impl Meter {
         self.exceeded.get()
     }
 
+    /// What is left of the memory, for a second attempt.
+    pub(super) fn left(&self) -> usize {
+        self.memory.get()
+    }
+
+    pub(super) fn set_left(&self, memory: usize) {
+        self.memory.set(memory);
+    }
+
+    /// Pays for a string or byte string that was received into memory of its own; whether it may be.
+    pub(super) fn charge_contents(&self, length: usize) -> bool {
+        self.charge_many::<serde::de::value::Error>(length, 1, ALLOCATION).is_ok()
+    }
+
+    /// Goes one level deeper, if that is allowed, and gives what [`leave`](Self::leave) is to be told.
+    pub(super) fn enter(&self) -> Option<u32> {
+        let depth = self.depth.get();
+        match depth.checked_sub(1) {
+            Some(left) => self.depth.set(left),
+            None => {
+                self.exceed(Limit::Depth);
+                return None;
+            }
+        }
+        Some(depth)
+    }
+
+    pub(super) fn leave(&self, depth: u32) {
+        self.depth.set(depth);
+    }
+
     #[inline]
     fn charge<E: Error>(&self, bytes: usize) -> Result<(), E> {
         match self.memory.get().checked_sub(bytes) {
@@ -111,7 +142,10 @@ impl Meter {
                 self.memory.set(left);
                 Ok(())
             }
-            None => Err(self.exceed(Limit::Memory)),
+            None => {
+                self.exceed(Limit::Memory);
+                Err(over())
+            }
         }
     }
 
@@ -119,7 +153,10 @@ impl Meter {
     fn charge_many<E: Error>(&self, count: usize, each: usize, once: usize) -> Result<(), E> {
         match count.checked_mul(each).and_then(|bytes| bytes.checked_add(once)) {
             Some(bytes) => self.charge(bytes),
-            None => Err(self.exceed(Limit::Memory)),
+            None => {
+                self.exceed(Limit::Memory);
+                Err(over())
+            }
         }
     }
 
@@ -132,13 +169,9 @@ impl Meter {
         decode: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         self.charge(size.saturating_sub(paid))?;
-        let depth = self.depth.get();
-        match depth.checked_sub(1) {
-            Some(left) => self.depth.set(left),
-            None => return Err(self.exceed(Limit::Depth)),
-        }
+        let Some(depth) = self.enter() else { return Err(over()) };
         let result = decode();
-        self.depth.set(depth);
+        self.leave(depth);
         result
     }
 
@@ -148,13 +181,17 @@ impl Meter {
     }
 
     #[cold]
-    fn exceed<E: Error>(&self, limit: Limit) -> E {
+    fn exceed(&self, limit: Limit) {
         if self.exceeded.get().is_none() {
             self.exceeded.set(Some(limit));
         }
         self.memory.set(0);
-        E::custom("the decoding budget is exceeded")
     }
+}
+
+#[cold]
+fn over<E: Error>() -> E {
+    E::custom("the decoding budget is exceeded")
 }
 
 /// Decodes a `T` in the shape `S` within what is left on a [`Meter`].

@@ -9,6 +9,7 @@ pub(crate) mod frame;
 mod guard;
 pub(crate) mod hello;
 pub(crate) mod message;
+pub(crate) mod outbound;
 pub(crate) mod session;
 
 use codec::Budget;

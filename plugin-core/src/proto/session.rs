@@ -110,8 +110,8 @@ impl<T> Outgoing<T> {
         }
     }
 
-    /// Takes note that a message has begun to arrive: whether it is a reply that is still to come.
-    pub(crate) fn expect(&self, header: &Header) -> Result<(), Violation> {
+    /// Whether a reply may come now, before it is here whole.
+    pub(crate) fn check(&self, header: &Header) -> Result<(), Violation> {
         self.asked(header).map(drop)
     }
 
@@ -199,7 +199,7 @@ impl<T> Running<T> {
         }
     }
 
-    /// Takes note of a call that arrived.
+    /// Takes note of a call of which all or the first part arrived.
     pub(crate) fn begin(&mut self, call: u64, about: T) -> Result<(), Violation> {
         if self.awaited >= self.max_in_flight {
             return Err(Violation::TooManyCalls { limit: self.max_in_flight });
@@ -213,6 +213,18 @@ impl<T> Running<T> {
         };
         self.awaited += 1;
         Ok(())
+    }
+
+    /// Changes what is known of a call, when all of it is here.
+    pub(crate) fn update(&mut self, call: u64, about: T) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.about = about;
+        }
+    }
+
+    /// Whether no other call runs than one that has just come.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.calls.len() == 1 && self.replying == 0
     }
 
     /// Takes note that nobody waits for a call any more, and gives what is known of it; `None` if it has
@@ -236,9 +248,9 @@ impl<T> Running<T> {
         self.replying -= 1;
     }
 
-    /// Ends a call that is not answered, since it never arrived whole.
-    pub(crate) fn forget(&mut self, call: u64) -> Option<T> {
-        self.remove(call)
+    /// Takes note that the rest of a call will not come; it is not answered.
+    pub(crate) fn withdraw(&mut self, call: u64) {
+        self.remove(call);
     }
 
     /// What is known of each call.

@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
 use super::{DeserializeAs, SerializeAs};
+use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
 
 /// The most bytes of memory that are reserved for elements on the word of a sender; more is reserved as
 /// they arrive. serde reserves as much for its own sequences.
@@ -70,11 +71,34 @@ impl<X: SerializeAs<T>, T> SerializeAs<Option<T>> for Opt<X> {
             None => serializer.serialize_none(),
         }
     }
+
+    fn encode<'a>(value: &'a Option<T>, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
+        match value {
+            Some(value) if out.append_some(limit) => X::encode(value, out, limit),
+            _ => out.append::<Self, _>(value, limit),
+        }
+    }
+
+    fn encode_owned(value: Option<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
+        match value {
+            Some(value) if out.append_some(limit) => X::encode_owned(value, out, limit),
+            _ => out.append::<Self, _>(&value, limit),
+        }
+    }
 }
 
 impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Option<T>> for Opt<X> {
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
         deserializer.deserialize_option(OptVisitor::<X, T>(PhantomData))
+    }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<Option<T>, DecodeError> {
+        if decoder.has_bulk()
+            && let Some(value) = decoder.within_some(X::decode)
+        {
+            return value.map(Some);
+        }
+        decoder.by_serde::<Self, _>()
     }
 }
 
@@ -84,6 +108,10 @@ where
 {
     fn serialize_as<S: Serializer>(value: &&T, serializer: S) -> Result<S::Ok, S::Error> {
         Self::serialize_as(*value, serializer)
+    }
+
+    fn encode<'a>(value: &'a &T, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
+        Self::encode(*value, out, limit)
     }
 }
 
@@ -170,6 +198,14 @@ impl<X: SerializeAs<T>, T> SerializeAs<Box<T>> for Boxed<X> {
     fn serialize_as<S: Serializer>(value: &Box<T>, serializer: S) -> Result<S::Ok, S::Error> {
         X::serialize_as(value, serializer)
     }
+
+    fn encode<'a>(value: &'a Box<T>, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
+        X::encode(value, out, limit)
+    }
+
+    fn encode_owned(value: Box<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
+        X::encode_owned(*value, out, limit)
+    }
 }
 
 impl<T: ?Sized, X> SerializeAs<&T> for Boxed<X>
@@ -179,11 +215,22 @@ where
     fn serialize_as<S: Serializer>(value: &&T, serializer: S) -> Result<S::Ok, S::Error> {
         Self::serialize_as(*value, serializer)
     }
+
+    fn encode<'a>(value: &'a &T, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
+        Self::encode(*value, out, limit)
+    }
 }
 
 impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Box<T>> for Boxed<X> {
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Box<T>, D::Error> {
         X::deserialize_as(deserializer).map(Box::new)
+    }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<Box<T>, DecodeError> {
+        if decoder.has_bulk() {
+            return X::decode(decoder).map(Box::new);
+        }
+        decoder.by_serde::<Self, _>()
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "bytes")]
+use ::bytes::Bytes as ForeignBytes;
 use bincode::error::{DecodeError, EncodeError};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -14,6 +16,12 @@ use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::*;
+use crate::__fuzz::read_frames;
+use crate::proto::codec::{self, Budget};
+use crate::proto::frame::{Header, Kind, Payload};
+use crate::proto::outbound::MIN_BULK;
+
+const BUDGET: Budget = Budget::new(1 << 20);
 
 struct Writer<'v, X, T: ?Sized>(&'v T, PhantomData<X>);
 
@@ -54,6 +62,178 @@ where
     let bytes = encode::<X, T>(&value).unwrap();
     assert_eq!(bytes, plain(&value));
     assert_eq!(decode::<X, T>(&bytes).unwrap(), value);
+
+    let mut message = Message::new();
+    X::encode(&value, &mut message, bytes.len()).unwrap();
+    assert_eq!(payload_of(&mut message).1, bytes);
+    // Wherever the sender says that a large value begins.
+    for lead in 0..=bytes.len() {
+        assert_eq!(decode_at::<X, T>(&bytes, lead).as_ref(), Ok(&value), "{lead}");
+    }
+    let mut message = Message::new();
+    X::encode_owned(value, &mut message, bytes.len()).unwrap();
+    assert_eq!(payload_of(&mut message).1, bytes);
+}
+
+/// What a receiver makes of a message, and its bytes.
+fn payload_of(message: &mut Message<'_>) -> (Payload, Vec<u8>) {
+    let frames = message.parts(Header::bare(Kind::Reply), 1 << 20).map(|part| part.pieces().concat());
+    let payload =
+        read_frames(&frames.collect::<Vec<_>>().concat(), u32::MAX, []).into_frames().remove(0).payload;
+    let bytes = [&payload.head[..], &payload.bulk].concat();
+    (payload, bytes)
+}
+
+/// Decodes a message whose bytes from `lead` on are by themselves.
+fn decode_at<X, T>(bytes: &[u8], lead: usize) -> Result<T, codec::DecodeError>
+where
+    X: for<'de> DeserializeAs<'de, T>,
+{
+    let mut payload = Payload { head: bytes[..lead].to_vec(), bulk: bytes[lead..].to_vec() };
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    let value = decoder.next_as::<X, T>()?;
+    decoder.finish()?;
+    Ok(value)
+}
+
+/// A large value crosses without being copied: the bytes of `contents` are left where they are on the way
+/// out, moved where they are owned, and those that arrive are the value.
+#[track_caller]
+fn moved<X, T>(value: T, contents: impl Fn(&T) -> &[u8])
+where
+    X: SerializeAs<T> + for<'de> DeserializeAs<'de, T>,
+    T: Serialize + PartialEq + Debug,
+{
+    let mut message = Message::new();
+    X::encode(&value, &mut message, usize::MAX).unwrap();
+    let last = message.parts(Header::bare(Kind::Reply), 1 << 20).next().unwrap().pieces()[2].as_ptr();
+    assert_eq!(last, contents(&value).as_ptr(), "it was copied to be sent");
+    let (mut payload, bytes) = payload_of(&mut message);
+    assert_eq!(bytes, plain(&value));
+
+    let received = payload.bulk.as_ptr();
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    let decoded = decoder.next_as::<X, T>().unwrap();
+    decoder.finish().unwrap();
+    assert_eq!(decoded, value);
+    // A vector that becomes a box gives back what it does not use, and may move.
+    let may_move = core::any::type_name::<T>().contains("boxed::Box<[")
+        || core::any::type_name::<T>().contains("Box<str");
+    assert!(may_move || contents(&decoded).as_ptr() == received, "it was copied on arrival");
+
+    let owned = contents(&value).as_ptr();
+    let mut message = Message::new();
+    X::encode_owned(value, &mut message, usize::MAX).unwrap();
+    let last = message.parts(Header::bare(Kind::Reply), 1 << 20).next().unwrap().pieces()[2].as_ptr();
+    assert_eq!(last, owned, "it was copied to be returned");
+    assert_eq!(payload_of(&mut message).1, bytes);
+}
+
+#[test]
+fn large_bytes_and_texts_are_never_copied() {
+    let bytes = || vec![7_u8; MIN_BULK];
+    let text = || "ä".repeat(MIN_BULK);
+    moved::<Bytes, Vec<u8>>(bytes(), |value| value);
+    moved::<Bytes, Box<[u8]>>(bytes().into(), |value| value);
+    moved::<Opt<Bytes>, Option<Vec<u8>>>(Some(bytes()), |value| value.as_deref().unwrap());
+    moved::<Boxed<Bytes>, Box<Vec<u8>>>(Box::new(bytes()), |value| value);
+    moved::<Opt<Boxed<Opt<Bytes>>>, Option<Box<Option<Vec<u8>>>>>(Some(Box::new(Some(bytes()))), |value| {
+        value.as_ref().unwrap().as_deref().unwrap()
+    });
+    moved::<Text, String>(text(), |value| value.as_bytes());
+    moved::<Text, Box<str>>(text().into(), |value| value.as_bytes());
+    moved::<Text, Cow<'static, str>>(text().into(), |value| value.as_bytes());
+    moved::<Opt<Text>, Option<String>>(Some(text()), |value| value.as_ref().unwrap().as_bytes());
+    #[cfg(feature = "bytes")]
+    moved::<MaybeBytes, ForeignBytes>(bytes().into(), |value| value);
+    #[cfg(feature = "bytes")]
+    moved::<Opt<MaybeBytes>, Option<ForeignBytes>>(Some(bytes().into()), |value| value.as_ref().unwrap());
+}
+
+#[test]
+fn large_values_within_others_cross_as_any() {
+    let bytes = || vec![7_u8; MIN_BULK];
+    let message = |value: &(u32, Vec<u8>)| {
+        let mut message = Message::new();
+        Tuple::<(Same, Bytes)>::encode(value, &mut message, usize::MAX).unwrap();
+        payload_of(&mut message)
+    };
+    let value = (5_u32, bytes());
+    let (mut payload, encoded) = message(&value);
+    assert_eq!(encoded, plain(&value));
+    assert!(payload.bulk.is_empty());
+    // Another implementation may give the hint for it, and for a value of a type that serde carries.
+    payload.bulk = payload.head.split_off(12);
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    assert_eq!(decoder.next_as::<Same, (u32, Vec<u8>)>(), Ok(value));
+    assert_eq!(decoder.finish(), Ok(()));
+}
+
+#[test]
+fn what_arrives_by_itself_is_borrowed_or_refused_in_place() {
+    let mut message = Message::new();
+    Text::encode_owned("ä".repeat(MIN_BULK), &mut message, usize::MAX).unwrap();
+    let (mut payload, _) = payload_of(&mut message);
+    let range = payload.bulk.as_ptr_range();
+    assert_eq!(Decoder::of(&mut payload, BUDGET).next_as::<Text, &str>().unwrap().as_ptr(), range.start);
+    assert_eq!(Decoder::of(&mut payload, BUDGET).next_as::<Bytes, &[u8]>().unwrap().as_ptr(), range.start);
+    let cow = Decoder::of(&mut payload, BUDGET).next_as::<Bytes, Cow<'_, [u8]>>().map(|cow| match cow {
+        Cow::Borrowed(bytes) => bytes.as_ptr(),
+        Cow::Owned(_) => panic!("it was copied"),
+    });
+    assert_eq!(cow, Ok(range.start));
+
+    payload.bulk[5] = 0xff;
+    let reason = "a string is not UTF-8: invalid utf-8 sequence of 1 bytes from index 4";
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    assert_eq!(decoder.next_as::<Text, &str>().unwrap_err().to_string(), reason);
+    assert_eq!(decoder.finish().unwrap_err().to_string(), reason);
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    assert_eq!(decoder.next_as::<Text, String>().unwrap_err().to_string(), reason);
+}
+
+#[test]
+fn what_arrives_by_itself_is_paid_for_and_counts_as_nested() {
+    let payload = || {
+        let mut message = Message::new();
+        Opt::<Bytes>::encode_owned(Some(vec![7_u8; MIN_BULK]), &mut message, usize::MAX).unwrap();
+        payload_of(&mut message).0
+    };
+    let decode = |budget| Decoder::of(&mut payload(), budget).next_as::<Opt<Bytes>, Option<Vec<u8>>>();
+    assert!(decode(Budget::new(MIN_BULK + 64)).is_ok());
+    let small = Budget::new(MIN_BULK - 1);
+    assert_eq!(decode(small), Err(codec::DecodeError::Budget { limit: small.memory }));
+    let flat = Budget { depth: 0, ..BUDGET };
+    assert_eq!(decode(flat), Err(codec::DecodeError::Depth { limit: 0 }));
+}
+
+#[test]
+fn what_is_left_over_of_a_large_value_is_refused() {
+    let mut payload = Payload { head: vec![9], bulk: vec![7; 100] };
+    let mut decoder = Decoder::of(&mut payload, BUDGET);
+    assert_eq!(decoder.next_as::<Same, u8>(), Ok(9));
+    assert_eq!(decoder.finish(), Err(codec::DecodeError::TrailingBytes { count: 100 }));
+}
+
+#[test]
+fn texts() {
+    same::<Text, String>("aä".into());
+    same::<Text, String>(String::new());
+    same::<Text, Box<str>>("aä".into());
+    same::<Text, Cow<'static, str>>("aä".into());
+    same::<Opt<Text>, Option<String>>(Some("a".into()));
+    same::<Boxed<Text>, Box<String>>(Box::new("a".into()));
+    assert_eq!(encode::<Text, &str>(&"a").unwrap(), plain("a"));
+    assert_eq!(decode::<Text, &str>(&plain("a")).unwrap(), "a");
+}
+
+/// A type that only happens to have the name.
+#[test]
+fn any_type_of_the_name_bytes() {
+    same::<MaybeBytes, (u8, String)>((1, "a".into()));
+    same::<Opt<MaybeBytes>, Option<u64>>(Some(7));
+    #[cfg(feature = "bytes")]
+    same::<MaybeBytes, ForeignBytes>(ForeignBytes::from_static(b"abc"));
 }
 
 #[test]

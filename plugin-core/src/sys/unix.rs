@@ -1,7 +1,7 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
 use std::ffi::OsString;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -63,16 +63,29 @@ impl AsFd for SocketTransport {
 }
 
 impl Transport for SocketTransport {
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
         loop {
             if deadline.is_some() {
                 wait(self, PollFlags::IN, deadline)?;
             }
-            match (&self.stream).read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            let spare = buffer.spare_capacity_mut();
+            let room = spare.len().min(most);
+            match rustix::io::read(self, &mut spare[..room]) {
+                Ok((read, _)) => {
+                    let count = read.len();
+                    let end = buffer.len() + count;
+                    // SAFETY: `end` is within the capacity, since the bytes that were read are a part of what
+                    // was spare of it, its beginning; and the system has written to all of them.
+                    #[expect(unsafe_code, reason = "otherwise all memory would be filled with zeros first")]
+                    unsafe {
+                        buffer.set_len(end);
+                    }
+                    return Ok(count);
+                }
+                Err(Errno::INTR) => {}
                 // The peer ended without reading all that we sent: for a reader that is its end.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(0),
-                result => return result,
+                Err(Errno::CONNRESET) => return Ok(0),
+                Err(error) => return Err(error.into()),
             }
         }
     }

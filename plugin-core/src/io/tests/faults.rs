@@ -46,13 +46,13 @@ impl Faulty {
 }
 
 impl Transport for Faulty {
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
-        let most = buffer.len().min(self.may_read.load(Ordering::SeqCst));
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
+        let most = most.min(self.may_read.load(Ordering::SeqCst));
         if most == 0 {
             self.inner.shut_down();
             return Ok(0);
         }
-        let count = self.inner.read(&mut buffer[..self.piece(most)], deadline)?;
+        let count = self.inner.read(buffer, self.piece(most), deadline)?;
         self.may_read.fetch_sub(count, Ordering::SeqCst);
         Ok(count)
     }
@@ -257,8 +257,8 @@ fn pieces_of_any_size_make_no_difference() {
 struct Deaf(MemoryTransport);
 
 impl Transport for Deaf {
-    fn read(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
-        self.0.read(buffer, deadline)
+    fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
+        self.0.read(buffer, most, deadline)
     }
 
     fn write(&self, _: &[IoSlice<'_>], _: Option<Instant>) -> io::Result<usize> {

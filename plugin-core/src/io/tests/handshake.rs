@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::support::{
-    LIMITS, PATIENCE, Pair, RawPlugin, frame, host, host_hello, patience, plugin_hello, write_all,
+    LIMITS, PATIENCE, Pair, RawPlugin, frame, host, host_hello, patience, plugin_hello, read_some, write_all,
 };
 use crate::io::handshake::{
     Greeted, HandshakeError, greet_host, receive_plugin_hello, refuse_host, send_host_hello,
@@ -16,7 +16,7 @@ use crate::proto::frame::{CONTROL_LIMIT, Frame, Header, Kind};
 use crate::proto::hello::{
     HostHello, PREAMBLE_LEN, PluginHello, Versions, WIRE_VERSIONS, WireLimits, preamble,
 };
-use crate::proto::message::RefuseMessage;
+use crate::proto::message::{FailureMessage, RefuseMessage};
 use crate::proto::tests::{document, samples};
 use crate::proto::{CONTROL_BUDGET, budget_for};
 use crate::record::{Level, Record};
@@ -90,8 +90,7 @@ fn a_host_of_another_wire_version_can_read_which_one_the_plugin_speaks() {
     write_all(&*ours, &preamble(Versions { lowest: 2, highest: 4 }));
     let error = greet_host(&theirs, &plugin_hello(LIMITS)).err();
     assert!(matches!(error, Some(HandshakeError::WireVersion { .. })), "{error:?}");
-    let mut bytes = [0; PREAMBLE_LEN];
-    assert_eq!(ours.read(&mut bytes, Some(patience())).unwrap(), PREAMBLE_LEN);
+    let bytes = read_some(&*ours, PREAMBLE_LEN, Some(patience())).unwrap();
     assert_eq!(bytes, preamble(WIRE_VERSIONS));
 }
 
@@ -106,9 +105,9 @@ fn refusals_arrive_with_their_reason() {
 
     let (mut plugin, ours) = RawPlugin::start(&plugin_hello(LIMITS), ROOM);
     receive_plugin_hello(ours, LIMITS, patience()).unwrap().refuse("wrong one", patience()).unwrap();
-    let Frame { header, payload } = plugin.next();
+    let Frame { header, payload, .. } = plugin.next();
     assert_eq!(header.kind, Kind::Refuse);
-    assert_eq!(decode::<RefuseMessage>(&payload, CONTROL_BUDGET).unwrap().reason, "wrong one");
+    assert_eq!(decode::<RefuseMessage>(&payload.head, CONTROL_BUDGET).unwrap().reason, "wrong one");
 }
 
 #[test]
@@ -125,7 +124,7 @@ fn what_is_no_hello_is_a_violation() {
         ([start, &[0xff; 32]].concat(), "unknown kind 255"),
         (
             [start, &Header { length: CONTROL_LIMIT + 1, ..Header::bare(Kind::Hello) }.to_bytes()].concat(),
-            "a frame of 1048577 bytes, more than the limit of 1048576",
+            "a message of 1048577 bytes, more than the limit of 1048576",
         ),
     ] {
         match host_reads(&bytes).err() {
@@ -156,7 +155,7 @@ fn a_frame_that_comes_with_the_hello_is_held_to_its_own_limit() {
     // A host that accepts values of any size, and one that accepts nearly none.
     for (message, length, expected) in [
         (4 * CONTROL_LIMIT, 2 * CONTROL_LIMIT, "UnknownCall"),
-        (100, 101, "a frame of 101 bytes, more than the limit of 100"),
+        (100, 101, "a message of 101 bytes, more than the limit of 100"),
     ] {
         let limits = WireLimits { message, ..LIMITS };
         let hello = frame(Header::bare(Kind::Hello), &plugin_hello(limits));
@@ -175,15 +174,23 @@ fn a_frame_that_comes_with_the_hello_is_held_to_its_own_limit() {
 fn a_host_that_accepts_small_values_still_reads_long_records_and_panics() {
     let limits = WireLimits { message: 16, ..LIMITS };
     assert!(budget_for(limits.message).memory < 10_000);
-    let (plugin, host) = RawPlugin::connect(limits, PATIENCE, ROOM);
+    let (mut plugin, host) = RawPlugin::connect(limits, PATIENCE, ROOM);
     let record = Record::new(Level::Info, "t", "m".repeat(10_000));
     plugin.send(Header::bare(Kind::Log), &record);
     assert_eq!(host.told.await_records(1), [record]);
     assert!(!host.told.has_ended());
 
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| host.call("panic", "p"));
+        let Frame { header, .. } = plugin.next();
+        let message = "p".repeat(3_000);
+        let panicked = FailureMessage::Panicked { message, location: None, backtrace: None };
+        plugin.send(Header::of_call(Kind::FailureReply, header.call), &panicked);
+        let error = call.join().unwrap().unwrap_err();
+        assert!(error.is_panicked() && error.to_string().contains("ppp"), "{error}");
+    });
+
     let pair = Pair::new(limits, LIMITS);
-    let error = pair.host.call("panic", &"p".repeat(3_000)).unwrap_err();
-    assert!(error.is_panicked() && error.to_string().contains("ppp"), "{error}");
     let error = pair.host.call("echo", "too long a value").unwrap_err();
     assert!(!error.is_disconnected(), "{error}");
     assert_eq!(pair.host.call("echo", "ok").unwrap(), "ok");
@@ -196,8 +203,7 @@ fn a_session_is_that_of_the_document() {
     let (ours, theirs) = pair();
     let check = |reads: &Shared, names: &[&str]| {
         for name in names {
-            let mut bytes = vec![0; example(name).len()];
-            assert_eq!(reads.read(&mut bytes, Some(patience())).unwrap(), bytes.len());
+            let bytes = read_some(&**reads, example(name).len(), Some(patience())).unwrap();
             assert_eq!(bytes, example(name), "{name}");
         }
     };

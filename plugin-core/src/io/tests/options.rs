@@ -16,7 +16,7 @@ const CLIENT: Duration = Duration::from_millis(11);
 const ATTRIBUTE: Duration = Duration::from_millis(12);
 const LAUNCHER: Duration = Duration::from_millis(13);
 
-fn outgoing<'r>(remote: &'r Remote, method: &'static str, text: &str) -> OutgoingCall<'r> {
+fn outgoing<'r>(remote: &'r Remote, method: &'static str, text: &'r str) -> OutgoingCall<'r> {
     let mut call = OutgoingCall::new(remote, method, method_id(method));
     call.arg::<Same, str>("text", text);
     call
@@ -78,9 +78,10 @@ fn an_interface_lowers_the_limit_of_messages_and_never_raises_it() {
     let remote = pair.host.remote(1, Some(PATIENCE));
     for (limit, expected) in [(50, 50_u32), (100, 100), (u32::MAX, 100)] {
         let call = |len: usize| {
+            let text = "x".repeat(len);
             let mut call = OutgoingCall::new(&remote, "echo", method_id("echo"));
             call.max_message(limit);
-            call.arg::<Same, str>("text", &"x".repeat(len));
+            call.arg::<Same, str>("text", &text);
             call.value::<Same, String>()
         };
         // The length of a string takes 8 bytes.

@@ -11,7 +11,7 @@ use crate::io::reader::FrameReader;
 use crate::io::seat::{Duty, Seat};
 use crate::io::server::Call;
 use crate::io::transport::{Transport, memory};
-use crate::proto::frame::{Frame, Header, Kind};
+use crate::proto::frame::{Frame, Header, Kind, Payload, Stage};
 use crate::proto::hello::WireLimits;
 use crate::record::{Level, Record};
 
@@ -22,7 +22,8 @@ fn reader() -> FrameReader {
 }
 
 fn a_call() -> Call {
-    let frame = Frame { header: Header::of_call(Kind::Call, 1), payload: Vec::new() };
+    let header = Header::of_call(Kind::Call, 1);
+    let frame = Frame { header, stage: Stage::Whole, payload: Payload::default() };
     Call { frame, context: crate::context::State::new(None) }
 }
 

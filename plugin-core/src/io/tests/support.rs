@@ -21,7 +21,7 @@ use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{HostHello, InstanceHello, PluginHello, WIRE_VERSIONS, WireLimits, preamble};
 use crate::record::Record;
 use crate::remote::{OutgoingCall, Remote};
-use crate::shape::Same;
+use crate::shape::{Same, Text};
 
 /// Longer than anything takes here. A test that would fail waits for it; one that passes never does.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,18 +114,18 @@ impl Service for Served {
 
 impl Served {
     fn run(&self, method: &str, mut call: Incoming<'_>) -> Answer {
-        let text = call.arg::<Same, String>("text")?;
+        let text = call.arg::<Text, String>("text")?;
         call.end_args()?;
         *lock(&self.0.state).runs.entry(text.clone()).or_default() += 1;
         match method {
             "fail" => call.result::<Same, Same, (), CallError>(Err(CallError::failed(text))),
             "panic" => panic!("{text}"),
-            "repeat" => call.value::<Same, String>("x".repeat(text.parse().unwrap())),
+            "repeat" => call.value::<Text, String>("x".repeat(text.parse().unwrap())),
             "wait" => {
                 self.0.wait();
-                call.value::<Same, String>(text)
+                call.value::<Text, String>(text)
             }
-            _ => call.value::<Same, String>(text),
+            _ => call.value::<Text, String>(text),
         }
     }
 }
@@ -202,8 +202,8 @@ impl Host {
 
 pub(super) fn call(remote: &Remote, method: &'static str, text: &str) -> Result<String, CallError> {
     let mut call = OutgoingCall::new(remote, method, method_id(method));
-    call.arg::<Same, str>("text", text);
-    call.value::<Same, String>()
+    call.arg::<Text, str>("text", text);
+    call.value::<Text, String>()
 }
 
 pub(super) fn host_hello(limits: WireLimits) -> HostHello {
@@ -343,6 +343,16 @@ pub(super) fn frame<T: serde::Serialize + ?Sized>(header: Header, payload: &T) -
     encode(payload, &mut bytes, usize::MAX).unwrap();
     seal(&mut bytes, header);
     bytes
+}
+
+/// Reads what one read brings, at most `most` bytes.
+pub(super) fn read_some(
+    transport: &dyn Transport,
+    most: usize,
+    deadline: Option<Instant>,
+) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(most);
+    transport.read(&mut bytes, most, deadline).map(|_| bytes)
 }
 
 pub(super) fn write_all(transport: &dyn Transport, mut bytes: &[u8]) {

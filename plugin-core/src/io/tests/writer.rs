@@ -5,11 +5,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{patience, write_all};
+use super::support::{patience, read_some, write_all};
 use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::writer::{FrameWriter, WriteError};
+use crate::proto::codec::Message;
 use crate::proto::frame::{HEADER_LEN, Header, Kind, seal};
+use crate::shape::Same;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
 /// Short, since these tests wait for it.
@@ -44,7 +46,7 @@ fn frames_of_several_threads_are_never_mixed() {
             let (thread, number) = (frame.header.call >> 32, frame.header.call & 0xffff_ffff);
             assert_eq!(number, next[thread as usize], "the frames of a thread keep their order");
             next[thread as usize] += 1;
-            assert_eq!(frame.payload, payload(thread, number));
+            assert_eq!(frame.payload.head, payload(thread, number));
         }
     });
 }
@@ -68,15 +70,13 @@ fn the_deadline_ends_the_wait_for_another_thread() {
     thread::scope(|scope| {
         let first = scope.spawn(|| writer.write(&[&frame(1, &[])], None));
         // Its frame has begun and does not fit.
-        let mut taken = [0; HEADER_LEN];
-        let count = theirs.read(&mut taken, Some(patience())).unwrap();
-        let result = writer.write(&[&frame(2, &[])], Some(Instant::now()));
+        let mut taken = read_some(&*theirs, HEADER_LEN, Some(patience())).unwrap();
+        let result = writer.write_through(&[&frame(2, &[])], Some(Instant::now()));
         assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
-        let mut have = count;
-        while have < HEADER_LEN {
-            have += theirs.read(&mut taken[have..], Some(patience())).unwrap();
+        while taken.len() < HEADER_LEN {
+            taken.extend(read_some(&*theirs, HEADER_LEN - taken.len(), Some(patience())).unwrap());
         }
-        assert_eq!(taken[..], frame(1, &[]));
+        assert_eq!(taken, frame(1, &[]));
         first.join().unwrap().unwrap();
         // The connection is as good as before.
         let third = scope.spawn(|| writer.write(&[&frame(3, b"x")], Some(patience())));
@@ -93,7 +93,7 @@ fn the_deadline_ends_the_wait_for_a_peer_that_takes_nothing() {
     let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
     let result = writer.write(&[&frame(1, &[])], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
-    theirs.read(&mut [0; 8], None).unwrap();
+    read_some(&theirs, 8, None).unwrap();
     thread::scope(|scope| {
         let second = scope.spawn(|| writer.write(&[&frame(2, &[])], Some(patience())));
         let mut reader = FrameReader::new(Arc::new(theirs), 1);
@@ -128,7 +128,7 @@ fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one
         let mut reader = FrameReader::new(Arc::new(theirs), 5);
         for (call, payload) in [(1, &b"one"[..]), (3, b"three")] {
             let frame = reader.next_frame(Some(patience())).unwrap();
-            assert_eq!((frame.header.call, &frame.payload[..]), (call, payload));
+            assert_eq!((frame.header.call, &frame.payload.head[..]), (call, payload));
         }
         third.join().unwrap().unwrap();
     });
@@ -145,13 +145,12 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
             drop(writer);
         });
         // Each byte comes long before the peer counts as stopped, but all of them take too long.
-        let mut byte = [0];
         while !write.is_finished() {
             let pause = Instant::now() + STALL / 20;
             while Instant::now() < pause {
                 thread::yield_now();
             }
-            let _ = theirs.read(&mut byte, Some(Instant::now()));
+            let _ = read_some(&theirs, 1, Some(Instant::now()));
         }
         write.join().unwrap();
     });
@@ -164,7 +163,7 @@ fn a_closed_connection_is_told_to_every_writer() {
     thread::scope(|scope| {
         let write = || writer.write(&[&frame(1, &[])], None);
         let writers = [scope.spawn(write), scope.spawn(write), scope.spawn(write)];
-        theirs.read(&mut [0; 8], Some(patience())).unwrap();
+        read_some(&theirs, 8, Some(patience())).unwrap();
         theirs.shut_down();
         for writer in writers {
             let result = writer.join().unwrap();
@@ -180,7 +179,7 @@ fn what_a_caller_did_not_wait_for_is_written_without_another_frame() {
     let result = writer.write(&[&frame(1, b"one")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
     let mut reader = FrameReader::new(Arc::new(theirs), 3);
-    assert_eq!(reader.next_frame(Some(patience())).unwrap().payload, b"one");
+    assert_eq!(reader.next_frame(Some(patience())).unwrap().payload.head, b"one");
     writer.close();
 }
 
@@ -188,7 +187,9 @@ fn what_a_caller_did_not_wait_for_is_written_without_another_frame() {
 fn frames_that_are_held_back_go_before_the_next_one() {
     let (ours, theirs) = memory::pair(1000);
     let writer = FrameWriter::new(Arc::new(ours), None);
-    assert!(writer.hold(&[&frame(1, b"held")]));
+    let mut held = Message::new();
+    held.append::<Same, u8>(&7, 1).unwrap();
+    writer.hold(&mut held, Header::of_call(Kind::Reply, 1)).unwrap();
     let mut reader = FrameReader::new(Arc::new(theirs), 10);
     assert!(reader.next_frame(Some(Instant::now())).is_err(), "nothing has been written");
     writer.write(&[&frame(2, b"now")], None).unwrap();
@@ -203,22 +204,17 @@ fn a_frame_that_is_posted_waits_neither_for_another_thread_nor_for_the_peer() {
     thread::scope(|scope| {
         let first = scope.spawn(|| writer.write(&[&frame(1, b"large")], None));
         // It has begun, and does not fit.
-        let mut head = [0; 1];
-        theirs.read(&mut head, Some(patience())).unwrap();
+        let mut rest = read_some(&theirs, 1, Some(patience())).unwrap();
         for call in 2..5 {
             writer.post(Header::of_call(Kind::Pong, call)).unwrap();
         }
-        let mut rest = head.to_vec();
-        let mut byte = [0; 64];
         while rest.len() < HEADER_LEN + 5 {
-            let count = theirs.read(&mut byte, Some(patience())).unwrap();
-            rest.extend(&byte[..count]);
+            rest.extend(read_some(&theirs, 64, Some(patience())).unwrap());
         }
         first.join().unwrap().unwrap();
         let mut bytes = rest.split_off(HEADER_LEN + 5);
         while bytes.len() < 3 * HEADER_LEN {
-            let count = theirs.read(&mut byte, Some(patience())).unwrap();
-            bytes.extend(&byte[..count]);
+            bytes.extend(read_some(&theirs, 64, Some(patience())).unwrap());
         }
         let expected: Vec<u8> =
             (2..5).flat_map(|call| Header::of_call(Kind::Pong, call).to_bytes()).collect();

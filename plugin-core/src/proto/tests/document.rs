@@ -44,6 +44,7 @@ fn the_document_names_every_limit_as_it_is() {
     };
     for (what, number) in [
         ("largest control payload", u64::from(crate::proto::frame::CONTROL_LIMIT)),
+        ("largest part", crate::proto::outbound::CHUNK as u64),
         ("default message limit", u64::from(crate::DEFAULT_MAX_MESSAGE)),
         ("default in flight", u64::from(crate::DEFAULT_MAX_IN_FLIGHT)),
         ("depth", u64::from(crate::proto::codec::Budget::DEFAULT_DEPTH)),

@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 
 use crate::interface::{Interface, Method};
 use crate::proto::CONTROL_BUDGET;
-use crate::proto::codec::{Decoder, decode, encode, encode_as};
-use crate::proto::frame::{FrameDecoder, HEADER_LEN, Header, Kind, seal};
+use crate::proto::codec::{Decoder, Message, decode, encode, encode_as};
+use crate::proto::frame::{FrameDecoder, HEADER_LEN, Header, Kind, Stage, seal};
 use crate::proto::hello::{
     Extension, HostHello, InstanceHello, PluginHello, Versions, WireLimits, preamble, read_preamble,
 };
 use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
 use crate::record::{Field, Level, Record, Span, Value};
-use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs};
+use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs, Text};
 
 type Check = Box<dyn Fn(&[u8])>;
 
@@ -65,12 +65,41 @@ impl Sample {
         seal(&mut bytes, header);
         let check_decoded = move |bytes: &[u8]| {
             let mut decoder = FrameDecoder::new(u32::MAX);
-            decoder.space()[..bytes.len()].copy_from_slice(bytes);
-            decoder.filled(bytes.len()).unwrap();
+            decoder.space().0.extend(bytes);
+            decoder.filled().unwrap();
             let frame = decoder.next_frame().expect(name);
             assert!(decoder.is_between_frames(), "{name}");
             assert_eq!(Header { length: 0, ..frame.header }, header, "{name}");
-            assert_eq!(decode::<T>(&frame.payload, CONTROL_BUDGET).as_ref(), Ok(&payload), "{name}");
+            assert_eq!(decode::<T>(&frame.payload.head, CONTROL_BUDGET).as_ref(), Ok(&payload), "{name}");
+        };
+        Self { name, bytes, check_decoded: Box::new(check_decoded) }
+    }
+
+    /// A message with a string, in frames of at most `chunk` bytes of it.
+    fn parts(name: &'static str, header: Header, text: &'static str, is_large: bool, chunk: usize) -> Self {
+        let mut message = Message::new();
+        if is_large {
+            message.append_bulk(text);
+        } else {
+            message.append::<Same, _>(text, usize::MAX).unwrap();
+        }
+        let count = message.len().div_ceil(chunk);
+        let bytes = message.parts(header, chunk).flat_map(|part| part.pieces().concat()).collect();
+        let check_decoded = move |bytes: &[u8]| {
+            let mut decoder = FrameDecoder::new(u32::MAX);
+            decoder.space().0.extend(bytes);
+            decoder.filled().unwrap();
+            assert!(decoder.is_between_frames(), "{name}");
+            let mut frames: Vec<_> = std::iter::from_fn(|| decoder.next_frame()).collect();
+            let stages: Vec<_> = frames.iter().map(|frame| frame.stage).collect();
+            let expected = if count == 1 { &[Stage::Whole][..] } else { &[Stage::Begun, Stage::Complete] };
+            assert_eq!(stages, expected, "{name}");
+            let frame = frames.last_mut().expect(name);
+            assert_eq!(Header { length: 0, lead: 0, ..frame.header }, header, "{name}");
+            assert_eq!(frame.payload.bulk, if is_large { text.as_bytes() } else { b"" }, "{name}");
+            let mut decoder = Decoder::of(&mut frame.payload, CONTROL_BUDGET);
+            assert_eq!(decoder.next_as::<Text, &str>(), Ok(text), "{name}");
+            assert_eq!(decoder.finish(), Ok(()), "{name}");
         };
         Self { name, bytes, check_decoded: Box::new(check_decoded) }
     }
@@ -145,6 +174,7 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::value("fingerprint", GREETER.methods[0].fingerprint),
         Sample::frame("panicked", Header::of_call(Kind::FailureReply, 1), panicked()),
         Sample::frame("record", Header::bare(Kind::Log), small_record()),
+        Sample::parts("parts", greet_header(), "world", true, 10),
     ];
     samples.extend(session());
     samples
@@ -208,6 +238,15 @@ pub(crate) fn golden() -> Vec<Sample> {
         failure("failure: reply too large", FailureMessage::ReplyTooLarge { size: 257, limit: 256 }),
         failure("failure: no thread", FailureMessage::NoThread { reason: "r".into() }),
         failure("failure: cancelled", FailureMessage::Cancelled),
+        Sample::parts("call with a large argument", greet_header(), "world", true, 100),
+        Sample::parts("reply in parts", Header::of_call(Kind::Reply, 4), "parts", false, 5),
+        Sample::parts(
+            "error reply in parts with a large value",
+            Header::of_call(Kind::ErrorReply, 4),
+            "large",
+            true,
+            8,
+        ),
         Sample::frame("cancel", Header::of_call(Kind::Cancel, 4), ()),
         Sample::frame("log", Header::bare(Kind::Log), small_record()),
         Sample::frame("log with every kind of value", Header::bare(Kind::Log), large_record()),
