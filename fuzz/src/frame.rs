@@ -53,7 +53,12 @@ impl Expected {
             let is_value = matches!(kind, 3..=5);
             let earlier = begun.iter().position(|(first, _)| first[8..16] == header[8..16]);
             let so_far = earlier.filter(|_| is_value).map_or(0, |at| begun[at].1.len());
-            let limit = if is_value { LIMIT } else { CONTROL_LIMIT } as usize;
+            let limit = match kind {
+                // A call has its timeout in addition.
+                3 => LIMIT + 8,
+                4..=5 => LIMIT,
+                _ => CONTROL_LIMIT,
+            } as usize;
             let goes_on =
                 |at: usize| begun[at].0[16..] == header[16..] && begun[at].0[4] == kind && lead == 0;
             let is_right = matches!(kind, 1..=12)

@@ -184,7 +184,7 @@ fn an_interface_limits_messages_of_its_own_in_both_directions() {
         assert_eq!((too_large.limit, too_large.in_reply), (u64::from(limit), false));
         assert_says(
             &error,
-            &["the arguments of `Bells::ring`", "limit of 65536", "`max_message` of the interface"],
+            &["the arguments of `Bells::ring`", "limit of 65536", "raise `max_message` on both sides"],
         );
 
         let error = block_on(bells.zeros(u64::from(limit))).unwrap_err();

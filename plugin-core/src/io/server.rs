@@ -256,7 +256,8 @@ impl Server {
                     return Ok(Next::Read);
                 }
                 let prefix = CallPrefix::read(&frame.payload.head).map_err(bad)?;
-                let context = context::State::new(prefix.deadline(Instant::now));
+                let deadline = prefix.timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+                let context = context::State::new(deadline);
                 let mut state = lock(&self.state);
                 if frame.stage == Stage::Complete {
                     state.running.update(header.call, Arc::clone(&context));

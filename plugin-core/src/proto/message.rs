@@ -1,6 +1,6 @@
 //! The payloads of frames other than hellos and calls.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,9 @@ impl CallPrefix {
         }
     }
 
-    /// When the caller stops waiting; `None` if it waits as long as it takes.
-    pub(crate) fn deadline(self, now: impl FnOnce() -> Instant) -> Option<Instant> {
-        (self.timeout_us > 0).then(|| now().checked_add(Duration::from_micros(self.timeout_us)))?
+    /// How long the caller waits; `None` if it waits as long as it takes.
+    pub(crate) fn timeout(self) -> Option<Duration> {
+        (self.timeout_us > 0).then(|| Duration::from_micros(self.timeout_us))
     }
 }
 

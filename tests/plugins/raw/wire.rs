@@ -158,7 +158,8 @@ impl Host {
         while let Ok(incoming) = self.next() {
             match (incoming.kind, incoming.object) {
                 (CALL, 2) => {
-                    self.send(&frame(REPLY, incoming.call, &incoming.payload));
+                    // Before the arguments stands the timeout.
+                    self.send(&frame(REPLY, incoming.call, &incoming.payload[8..]));
                 }
                 (PING, _) => {
                     self.send(&frame(PONG, incoming.call, b""));

@@ -80,8 +80,8 @@ fn arguments_that_are_none_do_not_run_the_method() {
 #[test]
 fn messages_at_the_limit_pass_and_larger_ones_fail_their_call_alone() {
     let small = WireLimits { message: 100, ..LIMITS };
-    // A string of 84 bytes takes 92, and before it stands the timeout.
-    let (fits, too_long) = ("x".repeat(84), "x".repeat(85));
+    // A string of 92 bytes takes 100.
+    let (fits, too_long) = ("x".repeat(92), "x".repeat(93));
 
     let pair = Pair::new(LIMITS, small);
     assert_eq!(pair.host.call("echo", &fits).unwrap(), fits);
@@ -94,7 +94,7 @@ fn messages_at_the_limit_pass_and_larger_ones_fail_their_call_alone() {
     assert_eq!(pair.tester.runs(&too_long), 0);
 
     let pair = Pair::new(small, LIMITS);
-    assert_eq!(pair.host.call("repeat", "92").unwrap(), "x".repeat(92));
+    assert_eq!(pair.host.call("repeat", "92").unwrap(), fits);
     match pair.host.call("repeat", "93").unwrap_err() {
         CallError::TooLarge(error) => assert_eq!((error.size, error.limit, error.in_reply), (101, 100, true)),
         other => panic!("{other:?}"),

@@ -161,7 +161,7 @@ fn a_closed_connection_is_told_to_every_writer() {
     let (ours, theirs) = memory::pair(8);
     let writer = FrameWriter::new(Arc::new(ours), None);
     thread::scope(|scope| {
-        let write = || writer.write(&[&frame(1, &[])], None);
+        let write = || writer.write_through(&[&frame(1, &[])], None);
         let writers = [scope.spawn(write), scope.spawn(write), scope.spawn(write)];
         read_some(&theirs, 8, Some(patience())).unwrap();
         theirs.shut_down();

@@ -7,6 +7,7 @@ use proptest::sample::select;
 use super::decoder::READ_LEN;
 use super::*;
 use crate::__fuzz::read_frames;
+use crate::proto::message::CallPrefix;
 
 const KINDS: [Kind; 12] = [
     Kind::Hello,
@@ -280,8 +281,11 @@ proptest! {
 #[test]
 fn a_payload_of_the_limit_is_taken_and_one_more_byte_is_refused_before_it_comes() {
     for kind in KINDS {
-        let is_value = matches!(kind, Kind::Call | Kind::Reply | Kind::ErrorReply);
-        let limit = if is_value { LIMIT } else { CONTROL_LIMIT };
+        let limit = match kind {
+            Kind::Call => LIMIT + CallPrefix::LEN as u32,
+            Kind::Reply | Kind::ErrorReply => LIMIT,
+            _ => CONTROL_LIMIT,
+        };
         let header = |length| Header { length, ..Header::bare(kind) };
 
         let longest = frame(header(limit), Stage::Whole, vec![7; limit as usize]);
