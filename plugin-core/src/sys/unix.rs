@@ -87,11 +87,11 @@ impl Transport for SocketTransport {
             }
             let spare = buffer.spare_capacity_mut();
             let room = spare.len().min(most);
-            match rustix::io::read(self, &mut spare[..room]) {
-                Ok((read, _)) => {
-                    let count = read.len();
+            match rustix::net::recv(self, &mut spare[..room], RecvFlags::empty()) {
+                Ok(((received, _), _)) => {
+                    let count = received.len();
                     let end = buffer.len() + count;
-                    // SAFETY: `end` is within the capacity, since the bytes that were read are a part of what
+                    // SAFETY: `end` is within the capacity, since the bytes that came are a part of what
                     // was spare of it, its beginning; and the system has written to all of them.
                     #[expect(unsafe_code, reason = "otherwise all memory would be filled with zeros first")]
                     unsafe {

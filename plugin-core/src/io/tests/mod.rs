@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod handshake;
 mod hostile;
+mod parts;
 mod reader;
 mod seat;
 mod support;

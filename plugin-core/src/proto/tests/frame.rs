@@ -66,7 +66,7 @@ fn header_error(bytes: &[u8; HEADER_LEN]) -> Option<FrameError> {
 
 proptest! {
     // Each case reads its stream many times over.
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
 
     #[test]
     fn frames_come_out_as_they_went_in_however_the_stream_is_split(
@@ -223,7 +223,7 @@ fn any_messages() -> impl Strategy<Value = Vec<(Frame, Vec<usize>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn messages_in_parts_come_out_whole_however_they_are_mixed(
