@@ -120,7 +120,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
         let _ = refuse_host(&*transport, &problem);
         return Err(Failure::other(problem));
     }
-    let (reader, host) = match greet_host(&transport, &registry.hello()) {
+    let (mut reader, host) = match greet_host(&transport, &registry.hello()) {
         Ok(greeted) => greeted,
         Err(HandshakeError::Closed { .. }) => return Err(Failure { status: 1, message: None }),
         Err(error) => {
@@ -129,6 +129,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
             )));
         }
     };
+    reader.set_spin(host.spin());
     let theirs = Handshake::from_wire(host.application, host.protocol);
     if theirs != *registry.handshake_ref() {
         return Err(Failure::usage(format!(

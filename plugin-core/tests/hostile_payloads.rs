@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU8;
 use std::time::{Duration, SystemTime};
 
-use plugin_core::__private::codec::{Budget, DecodeError, decode, encode};
+use plugin_core::__private::codec::{Budget, DecodeError, EncodeError, Message, decode, encode};
+use plugin_core::__private::{Bytes, Opt, SerializeAs, Text};
 use serde::{Deserialize, Serialize};
 
 /// What a host allows by default: a message of 16 MiB may take four times its size.
@@ -172,6 +173,38 @@ fn a_value_takes_at_most_four_times_what_it_pays() {
     measure("B-tree sets of one element", &vec![BTreeSet::from([1_u64]); 1000]);
     measure("hash maps of one entry", &vec![HashMap::from([(1_u64, [1_u64; 32])]); 1000]);
     measure("B-trees of one entry", &vec![BTreeMap::from([(1_u64, [1_u64; 32])]); 1000]);
+}
+
+/// What a message holds besides a large value, in bytes.
+const BESIDES: usize = 1024;
+
+#[test]
+fn a_large_value_at_the_end_takes_no_memory_on_its_way_out() {
+    let bytes = vec![7_u8; 16 << 20];
+    let text = "7".repeat(16 << 20);
+    let limit = usize::MAX;
+    no_copy("bytes", |out| Bytes::encode(&bytes[..], out, limit));
+    let some = Some(&text[..]);
+    no_copy("an optional text", |out| Opt::<Text>::encode(&some, out, limit));
+    let some = Some(bytes.clone());
+    let mut message = Message::new();
+    let (result, peak) = peak_of(|| Opt::<Bytes>::encode_owned(some, &mut message, limit));
+    assert_eq!((result, message.len()), (Ok(()), 1 + 8 + bytes.len()));
+    assert!(peak <= BESIDES, "owned bytes: {peak}");
+    // What does not fit is not copied either, only to be counted.
+    let mut message = Message::new();
+    let (result, peak) = peak_of(|| Bytes::encode(&bytes[..], &mut message, 100));
+    assert_eq!(result, Err(EncodeError::TooLarge { size: 8 + (16 << 20), limit: 100 }));
+    assert!(peak <= BESIDES, "bytes over the limit: {peak}");
+}
+
+#[track_caller]
+fn no_copy<'a>(name: &str, encode: impl FnOnce(&mut Message<'a>) -> Result<(), EncodeError>) {
+    let mut message = Message::new();
+    let (result, peak) = peak_of(|| encode(&mut message));
+    assert_eq!(result, Ok(()), "{name}");
+    assert!(message.len() > 16 << 20, "{name}");
+    assert!(peak <= BESIDES, "{name}: {peak}");
 }
 
 fn measure<T: Serialize + for<'de> Deserialize<'de>>(name: &str, value: &T) {

@@ -87,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) stall_timeout: Duration,
+    pub(crate) spin: Duration,
 }
 
 impl PluginProcess {
@@ -99,13 +100,14 @@ impl PluginProcess {
     ) -> io::Result<Self> {
         let description = Description::from_hello(greeted.hello.clone());
         let events = PluginEvents { process: Arc::clone(&process), source };
-        let connection = match Connection::start(greeted, settings.stall_timeout, Box::new(events)) {
-            Ok(connection) => connection,
-            Err(error) => {
-                process.kill();
-                return Err(error);
-            }
-        };
+        let connection =
+            match Connection::start(greeted, settings.stall_timeout, settings.spin, Box::new(events)) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    process.kill();
+                    return Err(error);
+                }
+            };
         let name = description.name.as_str().into();
         Ok(Self {
             process,

@@ -15,8 +15,8 @@ use crate::output::StreamName;
 use crate::sys;
 
 /// How long the host waits for the end of a process that has closed its connection, to learn its exit
-/// status. A process that ends closes everything within a moment.
-pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(500);
+/// status. A process that ends closes everything within a moment, unless others keep the machine busy.
+pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// How long the host waits for a process that it has killed. The system does it within a millisecond
 /// unless the process waits in the kernel for a device that does not answer.

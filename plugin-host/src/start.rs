@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+    Extension, Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
 };
 use plugin_core::Handshake;
 
@@ -108,7 +108,7 @@ impl Launcher {
             protocol: self.handshake.protocol(),
             limits: self.limits,
             log_level: max_log_level(),
-            extensions: Vec::new(),
+            extensions: vec![Extension::spin(self.settings.spin)],
         }
     }
 

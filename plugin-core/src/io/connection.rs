@@ -98,11 +98,13 @@ impl Connection {
     pub fn start(
         greeted: Greeted,
         stall_timeout: Duration,
+        spin: Duration,
         events: Box<dyn Events>,
     ) -> io::Result<Arc<Self>> {
         let Greeted { transport, mut reader, hello, ours } = greeted;
         let max_message = ours.message.min(hello.limits.message);
         reader.set_limit(max_message);
+        reader.set_spin(spin);
         let connection = Arc::new(Self {
             writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
             transport,
@@ -320,25 +322,28 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<(), ReadEnd> {
         while !slot.is_filled() {
-            self.handle(reader.next_frame(deadline)?)?;
+            self.handle(reader.next_frame_soon(deadline)?)?;
         }
         // What is here already costs no system call: it is handed out before the seat is left.
-        while let Some(frame) = reader.next_buffered() {
+        while let Some(frame) = reader.next_buffered()? {
             self.handle(frame)?;
         }
         Ok(())
     }
 
-    /// Reads and hands out frames until a thread has got its reply, which then can read for itself. Tasks
-    /// cannot, so it reads on while there are some.
+    /// Reads and hands out what is here. Threads can read for themselves; tasks cannot, so it reads on while
+    /// there are some.
     fn read_for_others(&self, reader: &mut FrameReader) -> Result<(), ReadEnd> {
         loop {
-            let mut answered = self.handle(reader.next_frame(None)?)?;
-            while let Some(frame) = reader.next_buffered() {
-                answered |= self.handle(frame)?;
-            }
-            if answered && !self.calls.has_tasks() {
-                return Ok(());
+            let next = if self.calls.has_tasks() {
+                Some(reader.next_frame(None)?)
+            } else {
+                reader.try_next_frame()?
+            };
+            let Some(frame) = next else { return Ok(()) };
+            self.handle(frame)?;
+            while let Some(frame) = reader.next_buffered()? {
+                self.handle(frame)?;
             }
         }
     }
@@ -346,6 +351,11 @@ impl Connection {
     /// Leaves the seat, to somebody who waits.
     fn leave(&self, reader: FrameReader) {
         self.seat.leave(reader);
+        self.pass_on();
+    }
+
+    /// Has somebody read who waits.
+    fn pass_on(&self) {
         match self.calls.next_reader() {
             NextReader::Thread(slot) => slot.nudge(),
             NextReader::Attendant => self.seat.summon(),
@@ -357,10 +367,14 @@ impl Connection {
     fn attend(&self) {
         let end = loop {
             match self.seat.attend() {
-                Duty::Read(mut reader) => match self.read_for_others(&mut reader) {
-                    Ok(()) => self.leave(reader),
-                    Err(end) => self.seat.end(end.into()),
-                },
+                Duty::Watch => {
+                    // If it cannot be told, the next read says why.
+                    let _ = self.transport.wait_readable();
+                    if let Some(reader) = self.seat.sit_behind() {
+                        self.attend_to(reader);
+                    }
+                }
+                Duty::Read(reader) => self.attend_to(reader),
                 Duty::End(end) => break end,
             }
         };
@@ -372,18 +386,26 @@ impl Connection {
         self.close(cause.expect("the events are there until this one end"));
     }
 
-    /// Handles a frame; whether it is the answer to the call of a thread.
-    fn handle(&self, frame: Frame) -> Result<bool, Violation> {
+    fn attend_to(&self, mut reader: FrameReader) {
+        match self.read_for_others(&mut reader) {
+            Ok(()) => {
+                self.seat.rise(reader);
+                self.pass_on();
+            }
+            Err(end) => self.seat.end(end.into()),
+        }
+    }
+
+    fn handle(&self, frame: Frame) -> Result<(), Violation> {
         check_kind(Role::Host, frame.header.kind)?;
         match frame.header.kind {
             Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
                 if frame.stage == Stage::Begun {
-                    self.calls.expect(&frame.header)?;
-                    return Ok(false);
+                    return self.calls.expect(&frame.header);
                 }
-                let Some(waiter) = self.calls.settle(&frame.header)? else { return Ok(false) };
-                waiter.slot.fill(Ok(frame));
-                return Ok(!waiter.is_task);
+                if let Some(waiter) = self.calls.settle(&frame.header)? {
+                    waiter.slot.fill(Ok(frame));
+                }
             }
             Kind::Log => {
                 let record = codec::decode(&frame.payload.head, CONTROL_BUDGET)
@@ -400,7 +422,7 @@ impl Connection {
                 return Err(Violation::UnexpectedKind { kind: frame.header.kind });
             }
         }
-        Ok(false)
+        Ok(())
     }
 }
 

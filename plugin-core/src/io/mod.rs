@@ -14,6 +14,7 @@ pub(crate) mod reader;
 mod seat;
 pub(crate) mod server;
 mod slot;
+pub(crate) mod spin;
 mod tasks;
 mod timer;
 pub(crate) mod transport;

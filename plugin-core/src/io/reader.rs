@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::spin::Spin;
 use super::transport::Transport;
 use crate::proto::frame::{Frame, FrameDecoder, FrameError};
 use crate::proto::session::Violation;
@@ -16,12 +17,18 @@ pub(crate) struct FrameReader {
     decoder: Box<FrameDecoder>,
     /// An error that stands behind frames which are still to be given out.
     error: Option<FrameError>,
+    spin: Spin,
 }
 
 impl FrameReader {
     /// Reads frames; calls and values have at most `limit` bytes.
     pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
-        Self { transport, decoder: Box::new(FrameDecoder::new(limit)), error: None }
+        Self {
+            transport,
+            decoder: Box::new(FrameDecoder::new(limit)),
+            error: None,
+            spin: Spin::new(Duration::ZERO),
+        }
     }
 
     /// Refuses calls and values of more than `limit` bytes from now on.
@@ -29,18 +36,58 @@ impl FrameReader {
         self.decoder.set_limit(limit);
     }
 
+    /// Stays awake for a moment when it [waits soon](Self::next_frame_soon) from now on.
+    pub(crate) fn set_spin(&mut self, limit: Duration) {
+        self.spin = Spin::new(limit);
+    }
+
     /// Whether a frame is here whole.
     pub(crate) fn has_buffered(&self) -> bool {
         self.decoder.has_frame()
     }
 
-    /// The next frame, if it is here whole.
-    pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
-        self.decoder.next_frame()
+    /// Whether there is something to do without a look at the connection: a frame, or an error.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_buffered() || self.error.is_some()
+    }
+
+    /// The next frame, if it is here whole without a look at the connection.
+    pub(crate) fn next_buffered(&mut self) -> Result<Option<Frame>, ReadEnd> {
+        match (self.decoder.next_frame(), self.error) {
+            (None, Some(error)) => Err(ReadEnd::Violation(error.to_string())),
+            (frame, _) => Ok(frame),
+        }
     }
 
     /// Waits for the next frame.
     pub(crate) fn next_frame(&mut self, deadline: Option<Instant>) -> Result<Frame, ReadEnd> {
+        self.next_by(|this, buffer, most| this.read(buffer, most, deadline))
+    }
+
+    /// Waits for the next frame, which is expected at any moment.
+    pub(crate) fn next_frame_soon(&mut self, deadline: Option<Instant>) -> Result<Frame, ReadEnd> {
+        let mut spin = std::mem::replace(&mut self.spin, Spin::IDLE);
+        let next = self.next_by(|transport, buffer, most| {
+            let ready = spin.until_ready(|| transport.try_read(buffer, most));
+            ready.unwrap_or_else(|| transport.read(buffer, most, deadline))
+        });
+        self.spin = spin;
+        next
+    }
+
+    /// The next frame, if it is here or at least in the hands of the system.
+    pub(crate) fn try_next_frame(&mut self) -> Result<Option<Frame>, ReadEnd> {
+        match self.next_by(|transport, buffer, most| transport.try_read(buffer, most)) {
+            Ok(frame) => Ok(Some(frame)),
+            Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(end) => Err(end),
+        }
+    }
+
+    fn next_by(
+        &mut self,
+        mut read: impl FnMut(&dyn Transport, &mut Vec<u8>, usize) -> io::Result<usize>,
+    ) -> Result<Frame, ReadEnd> {
         loop {
             if let Some(frame) = self.decoder.next_frame() {
                 return Ok(frame);
@@ -49,7 +96,7 @@ impl FrameReader {
                 return Err(ReadEnd::Violation(error.to_string()));
             }
             let (buffer, most) = self.decoder.space();
-            match self.transport.read(buffer, most, deadline) {
+            match read(&*self.transport, buffer, most) {
                 Ok(0) if self.decoder.is_between_frames() => return Err(ReadEnd::Closed),
                 Ok(0) => return Err(ReadEnd::ClosedWithinFrame),
                 Ok(_) => self.error = self.decoder.filled().err(),

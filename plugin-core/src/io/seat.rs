@@ -3,7 +3,8 @@
 //! To wake a thread costs about as much as everything else that a call does, so a caller that waits for
 //! its reply reads it itself: it sits down if the seat is free, hands out the replies of others, and
 //! leaves when it has its own. The others sleep. Whoever leaves wakes one that sleeps. A background
-//! thread sits there while nobody calls, for what comes unasked and for the end of the plugin.
+//! thread watches the connection while nobody calls, for what comes unasked and for the end of the plugin: it
+//! leaves the seat free meanwhile, so that a caller who comes now and then need not be woken by it either.
 //!
 //! The invariant: **while a call waits and the seat is free, somebody will sit down**. A caller looks at
 //! the seat after its frame has left and before it sleeps; who leaves puts the reader back *before* it
@@ -40,7 +41,7 @@ struct State {
     doze: Duration,
     /// Whether the background thread is to sit down at once, or to end.
     is_urgent: bool,
-    /// Whether the background thread sits.
+    /// Whether the background thread sits, or watches the connection while nobody does.
     is_attended: bool,
     /// Why nothing more can be read.
     end: Option<StreamEnd>,
@@ -48,8 +49,10 @@ struct State {
 
 /// What the background thread is to do.
 pub(crate) enum Duty {
-    /// Read. The reader goes back with [`Seat::leave`].
+    /// Read. The reader goes back with [`Seat::rise`].
     Read(FrameReader),
+    /// Watch the connection, and try to [sit down](Seat::sit_behind) when there is something to read.
+    Watch,
     /// Tell the owner that the stream has ended.
     End(StreamEnd),
 }
@@ -79,12 +82,25 @@ impl Seat {
     pub(crate) fn leave(&self, reader: FrameReader) {
         let mut state = lock(&self.state);
         state.reader = Some(reader);
-        state.is_attended = false;
         // While the background thread dozes for long, nobody has called for long, but for the one who
         // leaves; and it may be waited for.
-        if state.doze > TICK || state.is_urgent {
+        if !state.is_attended && (state.doze > TICK || state.is_urgent) {
             self.wake(state);
         }
+    }
+
+    /// Sits down, as the background thread, unless a caller has done so.
+    pub(crate) fn sit_behind(&self) -> Option<FrameReader> {
+        let mut state = lock(&self.state);
+        state.is_attended = state.reader.is_some();
+        state.reader.take()
+    }
+
+    /// Leaves the seat, as the background thread.
+    pub(crate) fn rise(&self, reader: FrameReader) {
+        let mut state = lock(&self.state);
+        state.reader = Some(reader);
+        state.is_attended = false;
     }
 
     /// Leaves the seat for good.
@@ -112,13 +128,15 @@ impl Seat {
             if let Some(end) = state.end.take() {
                 return Duty::End(end);
             }
-            if (is_quiet || state.is_urgent)
-                && let Some(reader) = state.reader.take()
-            {
+            if (is_quiet || state.is_urgent) && state.reader.is_some() {
                 state.is_urgent = false;
                 state.is_attended = true;
                 state.doze = Duration::ZERO;
-                return Duty::Read(reader);
+                // The first frames may have come with the hello: those are not seen on the connection.
+                return match state.reader.take_if(|reader| reader.has_news()) {
+                    Some(reader) => Duty::Read(reader),
+                    None => Duty::Watch,
+                };
             }
             let seen = state.turns;
             state.doze = doze;

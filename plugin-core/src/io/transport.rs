@@ -14,6 +14,21 @@ pub trait Transport: Send + Sync + 'static {
     /// `TimedOut` at `deadline`; otherwise those of the system.
     fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize>;
 
+    /// Reads as [`read`](Self::read) does what is here at this moment.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is; otherwise those of the system.
+    fn try_read(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        self.read(buffer, most, Some(Instant::now())).map_err(would_block)
+    }
+
+    /// Waits until there is something to read, or the end of the stream. Others may read meanwhile, so it may
+    /// be gone by then.
+    ///
+    /// # Errors
+    /// Those of the system, when it cannot be told.
+    fn wait_readable(&self) -> io::Result<()>;
+
     /// Writes at least one byte of `slices`, which hold some, in their order.
     ///
     /// # Errors
@@ -25,14 +40,16 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock` if it has none; otherwise those of the system.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(slices, Some(Instant::now())).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => io::ErrorKind::WouldBlock.into(),
-            _ => error,
-        })
+        self.write(slices, Some(Instant::now())).map_err(would_block)
     }
 
     /// Ends both directions: reads give what has arrived already and then the end, here and at the peer.
     fn shut_down(&self);
+}
+
+/// The error of an attempt that does not wait, out of that of one whose deadline was at once.
+fn would_block(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::TimedOut { io::ErrorKind::WouldBlock.into() } else { error }
 }
 
 /// Writes all of `bytes`.
@@ -112,6 +129,10 @@ pub(crate) mod memory {
                 buffer.extend(bytes.drain(..count));
                 Some(count)
             })
+        }
+
+        fn wait_readable(&self) -> io::Result<()> {
+            self.incoming.wait_until(None, |(bytes, closed)| (*closed || !bytes.is_empty()).then_some(()))
         }
 
         fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {

@@ -4,6 +4,7 @@
 //! it was launched by a host, and the first call may follow the plugin's own hello at once.
 
 use core::fmt;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +140,28 @@ pub struct HostHello {
     pub log_level: u8,
     /// What later versions add.
     pub extensions: Vec<Extension>,
+}
+
+/// The key of the extension of [`HostHello`] that says how long a plugin may stay awake for its next call, in
+/// microseconds, as `u32`.
+const SPIN: u32 = 1;
+
+impl Extension {
+    /// Lets a plugin stay awake for so long.
+    #[must_use]
+    pub fn spin(limit: Duration) -> Self {
+        let micros = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        Self { key: SPIN, value: micros.to_le_bytes().to_vec() }
+    }
+}
+
+impl HostHello {
+    /// How long the plugin may stay awake for its next call.
+    pub(crate) fn spin(&self) -> Duration {
+        let extension = self.extensions.iter().find(|extension| extension.key == SPIN);
+        let micros = extension.and_then(|extension| extension.value.as_slice().try_into().ok());
+        Duration::from_micros(micros.map_or(0, u32::from_le_bytes).into())
+    }
 }
 
 /// What the plugin says first.

@@ -68,26 +68,19 @@ impl Transport for SocketTransport {
             if deadline.is_some() {
                 wait(self, PollFlags::IN, deadline)?;
             }
-            let spare = buffer.spare_capacity_mut();
-            let room = spare.len().min(most);
-            match rustix::io::read(self, &mut spare[..room]) {
-                Ok((read, _)) => {
-                    let count = read.len();
-                    let end = buffer.len() + count;
-                    // SAFETY: `end` is within the capacity, since the bytes that were read are a part of what
-                    // was spare of it, its beginning; and the system has written to all of them.
-                    #[expect(unsafe_code, reason = "otherwise all memory would be filled with zeros first")]
-                    unsafe {
-                        buffer.set_len(end);
-                    }
-                    return Ok(count);
-                }
+            match receive(self, buffer, most, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
-                // The peer ended without reading all that we sent: for a reader that is its end.
-                Err(Errno::CONNRESET) => return Ok(0),
-                Err(error) => return Err(error.into()),
+                result => return Ok(result?),
             }
         }
+    }
+
+    fn try_read(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| receive(self, buffer, most, RecvFlags::DONTWAIT))?)
+    }
+
+    fn wait_readable(&self) -> io::Result<()> {
+        wait(self, PollFlags::IN, None)
     }
 
     fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
@@ -114,6 +107,33 @@ impl Transport for SocketTransport {
     fn shut_down(&self) {
         // It fails only when the peer has ended already, which is what is wanted.
         let _ = rustix::net::shutdown(self, Shutdown::Both);
+    }
+}
+
+/// Appends what one system call brings to the spare capacity of a buffer.
+fn receive(
+    socket: &SocketTransport,
+    buffer: &mut Vec<u8>,
+    most: usize,
+    flags: RecvFlags,
+) -> rustix::io::Result<usize> {
+    let spare = buffer.spare_capacity_mut();
+    let room = spare.len().min(most);
+    match rustix::net::recv(socket, &mut spare[..room], flags) {
+        Ok(((received, _), _)) => {
+            let count = received.len();
+            let end = buffer.len() + count;
+            // SAFETY: `end` is within the capacity, since the bytes that were received are a part of what was
+            // spare of it, its beginning; and the system has written to all of them.
+            #[expect(unsafe_code, reason = "otherwise all memory would be filled with zeros first")]
+            unsafe {
+                buffer.set_len(end);
+            }
+            Ok(count)
+        }
+        // The peer ended without reading all that we sent: for a reader that is its end.
+        Err(Errno::CONNRESET) => Ok(0),
+        Err(error) => Err(error),
     }
 }
 

@@ -69,6 +69,10 @@ impl Transport for Faulty {
         Ok(count)
     }
 
+    fn wait_readable(&self) -> io::Result<()> {
+        if self.may_read.load(Ordering::SeqCst) == 0 { Ok(()) } else { self.inner.wait_readable() }
+    }
+
     fn shut_down(&self) {
         self.inner.shut_down();
     }
@@ -263,6 +267,10 @@ impl Transport for Deaf {
 
     fn write(&self, _: &[IoSlice<'_>], _: Option<Instant>) -> io::Result<usize> {
         Err(io::Error::other("bad file descriptor"))
+    }
+
+    fn wait_readable(&self) -> io::Result<()> {
+        self.0.wait_readable()
     }
 
     fn shut_down(&self) {

@@ -5,6 +5,7 @@ mod faults;
 mod handshake;
 mod hostile;
 mod options;
+mod parts;
 mod reader;
 mod seat;
 mod support;

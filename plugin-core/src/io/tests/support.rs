@@ -230,7 +230,8 @@ pub(super) fn host(
 ) -> Result<Host, HandshakeError> {
     let greeted = receive_plugin_hello(transport, limits, patience())?;
     let told = Arc::new(Told::default());
-    let connection = Connection::start(greeted, stall, Box::new(Teller(Arc::clone(&told)))).unwrap();
+    let connection =
+        Connection::start(greeted, stall, Duration::ZERO, Box::new(Teller(Arc::clone(&told)))).unwrap();
     Ok(Host { connection, told })
 }
 

@@ -8,9 +8,14 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Frame, FrameError, HEADER_LEN, Header, Kind, Payload, Stage};
 
-/// How many bytes one read may bring. The socket buffers of Linux hold about 208 KiB; 64 KiB takes
-/// hundreds of small frames in one system call and still fits the second-level cache.
-pub(super) const READ_LEN: usize = 64 * 1024;
+/// How many bytes are read at once where it is not known what comes. That is more than a hundred small frames,
+/// and of a large one no more than this is copied to where it is put together: an echo of 64 KiB takes 5 %
+/// less time than with four times as much.
+pub(super) const READ_LEN: usize = 16 * 1024;
+
+/// How much memory a message gets on the word of its sender, in bytes. Less costs a system call and a growth
+/// more for each message of medium size.
+pub(super) const FIRST_STEP: usize = 64 * 1024;
 
 /// The bytes of the length of a string.
 const LENGTH_LEN: usize = size_of::<u64>();
@@ -257,7 +262,7 @@ impl Partial {
 /// pieces do not make it grow each time.
 fn grow(vector: &mut Vec<u8>, wanted: usize, extra: usize) {
     if vector.len() == vector.capacity() {
-        vector.reserve_exact(wanted.min(READ_LEN.max(vector.len())) + extra);
+        vector.reserve_exact(wanted.min(FIRST_STEP.max(vector.len())) + extra);
     }
 }
 

@@ -77,7 +77,7 @@ fn a_large_value_far_behind_is_not_announced() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn any_message_in_parts_is_the_message(
