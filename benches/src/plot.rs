@@ -41,7 +41,7 @@ pub struct Panel {
 // In pixels; the widths of characters are estimates for 12 px, on the safe side for the usual fonts.
 const WIDTH: f64 = 860.0;
 const MARGIN: f64 = 16.0;
-const CHARACTER: f64 = 6.6;
+const CHARACTER: f64 = 7.2;
 const HEAD: f64 = 84.0;
 const ROW: f64 = 24.0;
 const BAR: f64 = 14.0;
@@ -92,9 +92,7 @@ impl Chart {
             escape(&self.note),
         );
         for (row, y) in self.rows.iter().zip(rows_at()) {
-            let weight = if row.ours { "600" } else { "400" };
-            let name = escape(&row.name);
-            text(&mut svg, (names, y + 4.0), "end", TEXT, &format!(" font-weight=\"{weight}\""), &name);
+            text(&mut svg, (names, y + 4.0), "end", TEXT, "", &escape(&row.name));
         }
         let width = (WIDTH - MARGIN - names) / panels;
         let mut left = names;
@@ -123,8 +121,11 @@ impl Panel {
             text(svg, (x(tick), bottom + 16.0), "middle", MUTED, " font-size=\"11\"", &label);
             tick += step;
         }
-        for ((row, ratios), y) in rows.iter().zip(&self.ratios).zip(rows_at()) {
-            let Some(spread) = Spread::of(ratios) else { continue };
+        let measured = || {
+            let rows = rows.iter().zip(&self.ratios).zip(rows_at());
+            rows.filter_map(|((row, ratios), y)| Some((row, ratios, Spread::of(ratios)?, y)))
+        };
+        for (row, _, spread, y) in measured() {
             let colour = if row.ours { OURS } else { OTHERS };
             let _ = writeln!(
                 svg,
@@ -132,6 +133,11 @@ impl Panel {
                 y - BAR / 2.0,
                 x(spread.median) - left,
             );
+        }
+        // Over the bars, under dots and numbers.
+        let dashed = format!("stroke=\"{LIMIT}\" stroke-width=\"1.5\" stroke-dasharray=\"4 3\"");
+        line(svg, (x(1.0), HEAD - 4.0), (x(1.0), bottom), &dashed);
+        for (_, ratios, spread, y) in measured() {
             for ratio in ratios {
                 let _ = writeln!(
                     svg,
@@ -141,10 +147,9 @@ impl Panel {
             }
             let digits = if spread.median < 10.0 { 2 } else { 1 };
             let number = format!("{:.digits$}", spread.median);
-            text(svg, (x(spread.max) + 6.0, y + 4.0), "start", TEXT, "", &number);
+            let halo = format!(" paint-order=\"stroke\" stroke=\"{BACKGROUND}\" stroke-width=\"3\"");
+            text(svg, (x(spread.max) + 6.0, y + 4.0), "start", TEXT, &halo, &number);
         }
-        let dashed = format!("stroke=\"{LIMIT}\" stroke-width=\"1.5\" stroke-dasharray=\"4 3\"");
-        line(svg, (x(1.0), HEAD - 4.0), (x(1.0), bottom), &dashed);
     }
 }
 

@@ -44,6 +44,12 @@ impl Socket {
         self.exchange()
     }
 
+    /// What came back last.
+    #[must_use]
+    pub fn reply(&self) -> &[u8] {
+        self.reply.get(HEAD..self.request.len()).unwrap_or_default()
+    }
+
     /// Sends the message and waits for its echo.
     pub fn exchange(&mut self) -> Result<()> {
         self.stream.write_all(&self.request)?;
@@ -90,6 +96,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts a process that has one end of a socket pair as its standard input.
     pub fn pair(payload: &[u8]) -> Result<(Self, Socket)> {
         let (ours, theirs) = UnixStream::pair()?;

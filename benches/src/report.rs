@@ -23,14 +23,20 @@ pub(crate) fn table(record: &Record) -> String {
     text
 }
 
-/// A table whose first row is the head, the first column words and the others numbers.
+/// A table whose first row is the head, the first column words and the others numbers. All rows are as long.
 #[must_use]
-pub fn markdown<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; N] = std::array::from_fn(width);
+pub fn markdown(rows: &[impl AsRef<[String]>]) -> String {
+    let mut widths = Vec::new();
+    for row in rows {
+        let cells = row.as_ref();
+        widths.resize(cells.len(), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        for (column, (cell, &width)) in row.as_ref().iter().zip(&widths).enumerate() {
             let _ = if column == 0 {
                 write!(text, "| {cell:<width$} |")
             } else {
