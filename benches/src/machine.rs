@@ -1,8 +1,9 @@
 //! The machine that a run was made on, and what else it did meanwhile.
 
-use std::fmt::Display;
-use std::fs;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::time::Instant;
+use std::{fs, io};
 
 use serde::Serialize;
 
@@ -62,6 +63,8 @@ impl Meter {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn stop(self) -> Result<Disturbance> {
+        // What the kernel calls USER_HZ, the same on all architectures in use.
+        const TICKS_PER_SECOND: f64 = 100.0;
         let (then, now) = (self.ticks, Ticks::now()?);
         let cores = |ticks: f64| ticks / TICKS_PER_SECOND / self.begin.elapsed().as_secs_f64();
         let busy = now.busy - then.busy;
@@ -69,30 +72,6 @@ impl Meter {
         // The two are counted in different ways and may differ by a few ticks.
         Ok(Disturbance { foreign: cores((busy - own).max(0.0)), steal: cores(now.steal - then.steal) })
     }
-}
-
-/// What the kernel calls USER_HZ, the same on all architectures in use.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// Processor time that all threads of a process have had, also those that are no more, to 10 ms.
-///
-/// # Errors
-/// There is no such process.
-pub fn process_seconds(process: impl Display) -> Result<f64> {
-    let times = process_times(process)?;
-    Ok((times[0] + times[1]) / TICKS_PER_SECOND)
-}
-
-/// User and system time of a process, and of the children that it has waited for, in ticks.
-fn process_times(process: impl Display) -> Result<[f64; 4]> {
-    let path = format!("/proc/{process}/stat");
-    let stat = read(&path)?;
-    // The name of the program is in parentheses and may hold anything; the state follows it.
-    let after = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_once(' '));
-    let all = numbers(after.map(|(_state, rest)| rest))?;
-    // Fields 14 to 17 of proc_pid_stat(5), counted from the fourth.
-    let times = all.get(10..14).ok_or_else(|| format!("{path} says less than is known of it"))?;
-    Ok(times.try_into()?)
 }
 
 /// Processor time since the machine was started.
@@ -110,7 +89,12 @@ impl Ticks {
         let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = all[..] else {
             return Err("/proc/stat says less than is known of it".into());
         };
-        let own = process_times("self")?.iter().sum();
+        let stat = read("/proc/self/stat")?;
+        // The name of the program is in parentheses and may hold anything; the state follows it.
+        let after = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_once(' '));
+        let own = numbers(after.map(|(_state, rest)| rest))?;
+        // Fields 14 to 17 of proc_pid_stat(5), counted from the fourth.
+        let own = own.get(10..14).ok_or("/proc/self/stat says less than is known of it")?.iter().sum();
         Ok(Self { busy: user + nice + system + irq + softirq, steal, own })
     }
 }
@@ -136,4 +120,25 @@ pub fn field(text: &str, name: &str) -> Result<f64> {
 pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(path)
         .map_err(|error| format!("cannot read {path}, which only Linux has: {error}").into())
+}
+
+/// Processor time of each thread of a process in ns, which is what the scheduler counts: user and system time in
+/// `stat` are multiples of 10 ms.
+pub(crate) fn thread_times(process: u32) -> Result<HashMap<OsString, f64>> {
+    let path = format!("/proc/{process}/task");
+    let mut times = HashMap::new();
+    for thread in fs::read_dir(&path).map_err(|error| format!("cannot read {path}: {error}"))? {
+        let name = thread?.file_name();
+        let stat = fs::read_to_string(format!("{path}/{}/schedstat", name.display()));
+        match stat {
+            Ok(stat) => {
+                let time = *numbers(Some(&stat))?.first().ok_or("schedstat is empty")?;
+                times.insert(name, time);
+            }
+            // It ended since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(times)
 }

@@ -125,7 +125,12 @@ pub(crate) fn write(record: &Record) -> Result<PathBuf> {
 /// The picture of all ratios, with those of every round.
 pub(crate) fn rounds_plot(record: &Record) -> Chart {
     let compared: Vec<_> = record.series.iter().filter(|series| !series.socket.is_empty()).collect();
-    let row = |series: &&Series| Row { name: label(series), ours: true };
+    let row = |series: &&Series| {
+        // A ratio of times has no unit, but of calls/s more is better.
+        let name =
+            if series.figure.unit == "calls/s" { label(series) } else { series.figure.name.to_owned() };
+        Row { name, ours: true }
+    };
     Chart {
         title: "A plugin beside the bare socket, ratio".to_owned(),
         note: "Bar: median of the rounds, which are the dots. Dashed: the bare socket of the same round. \

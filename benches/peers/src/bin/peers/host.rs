@@ -15,13 +15,27 @@ use crate::list::Peer;
 /// The slowest peer takes three seconds for its longest work on a quiet machine.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A machine that stood still for as long as was measured has shown nothing, and rarely does so twice.
+const ATTEMPTS: usize = 3;
+
 /// Lets `peer` do a work, and gives its values.
 pub(crate) fn run(peer: &Peer, arguments: &[String], values: usize) -> Result<Vec<f64>> {
+    for _ in 0..ATTEMPTS {
+        let got = attempt(peer, arguments, values)?;
+        if got.iter().all(|value| *value > 0.0) {
+            return Ok(got);
+        }
+        eprintln!("{} got nothing done while {arguments:?} was timed", peer.name);
+    }
+    Err(format!("{} got nothing done in {ATTEMPTS} attempts", peer.name).into())
+}
+
+fn attempt(peer: &Peer, arguments: &[String], values: usize) -> Result<Vec<f64>> {
     let arguments: Vec<_> = peer.flavour.into_iter().chain(arguments.iter().map(String::as_str)).collect();
     let explain = |error| format!("{} did not do {arguments:?}: {error}", peer.name);
     let text = output(peer.program, &arguments).map_err(explain)?;
     let got: Vec<f64> = serde_json::from_str(&text).map_err(|error| explain(error.into()))?;
-    if got.len() != values || got.iter().any(|value| !value.is_finite() || *value <= 0.0) {
+    if got.len() != values || got.iter().any(|value| !value.is_finite() || *value < 0.0) {
         return Err(explain(format!("it said {got:?}").into()).into());
     }
     Ok(got)
