@@ -1,7 +1,9 @@
 //! The machine that a run was made on, and what else it did meanwhile.
 
-use std::fs;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::time::Instant;
+use std::{fs, io};
 
 use serde::Serialize;
 
@@ -9,14 +11,21 @@ use crate::Result;
 
 /// What the figures are figures of.
 #[derive(Serialize)]
-pub(crate) struct Machine {
-    pub(crate) processor: String,
-    pub(crate) cores: usize,
-    pub(crate) kernel: String,
+pub struct Machine {
+    /// What the processor calls itself.
+    pub processor: String,
+    /// How many of them this process may use.
+    pub cores: usize,
+    /// The release of Linux.
+    pub kernel: String,
 }
 
 impl Machine {
-    pub(crate) fn this() -> Result<Self> {
+    /// The machine that this runs on.
+    ///
+    /// # Errors
+    /// It does not run Linux.
+    pub fn this() -> Result<Self> {
         let cpus = read("/proc/cpuinfo")?;
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         Ok(Self {
@@ -29,26 +38,31 @@ impl Machine {
 
 /// Processor time of a round that others had, in cores: 1 is a whole core all the time.
 #[derive(Serialize)]
-pub(crate) struct Disturbance {
+pub struct Disturbance {
     /// Other processes of this machine.
-    pub(crate) foreign: f64,
+    pub foreign: f64,
     /// Other machines on the same hardware, as far as the hypervisor tells.
-    pub(crate) steal: f64,
+    pub steal: f64,
 }
 
 /// Finds the [`Disturbance`] between its start and stop.
-pub(crate) struct Meter {
+pub struct Meter {
     begin: Instant,
     ticks: Ticks,
 }
 
 impl Meter {
-    pub(crate) fn start() -> Result<Self> {
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn start() -> Result<Self> {
         Ok(Self { begin: Instant::now(), ticks: Ticks::now()? })
     }
 
     /// All processes that were started in between must have been waited for.
-    pub(crate) fn stop(self) -> Result<Disturbance> {
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn stop(self) -> Result<Disturbance> {
         // What the kernel calls USER_HZ, the same on all architectures in use.
         const TICKS_PER_SECOND: f64 = 100.0;
         let (then, now) = (self.ticks, Ticks::now()?);
@@ -91,13 +105,40 @@ fn numbers(line: Option<&str>) -> Result<Vec<f64>> {
 }
 
 /// The number behind `name` at the beginning of a line.
-pub(crate) fn field(text: &str, name: &str) -> Result<f64> {
+///
+/// # Errors
+/// There is no such line.
+pub fn field(text: &str, name: &str) -> Result<f64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
     Ok(value.ok_or_else(|| format!("no field {name} in a file of /proc"))?.parse()?)
 }
 
 /// A file of /proc.
-pub(crate) fn read(path: &str) -> Result<String> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(path)
         .map_err(|error| format!("cannot read {path}, which only Linux has: {error}").into())
+}
+
+/// Processor time of each thread of a process in ns, which is what the scheduler counts: user and system time in
+/// `stat` are multiples of 10 ms.
+pub(crate) fn thread_times(process: u32) -> Result<HashMap<OsString, f64>> {
+    let path = format!("/proc/{process}/task");
+    let mut times = HashMap::new();
+    for thread in fs::read_dir(&path).map_err(|error| format!("cannot read {path}: {error}"))? {
+        let name = thread?.file_name();
+        let stat = fs::read_to_string(format!("{path}/{}/schedstat", name.display()));
+        match stat {
+            Ok(stat) => {
+                let time = *numbers(Some(&stat))?.first().ok_or("schedstat is empty")?;
+                times.insert(name, time);
+            }
+            // It ended since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(times)
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::Result;
 
@@ -10,31 +11,40 @@ const ROUNDS: usize = 5;
 /// Enough to see that everything runs.
 const QUICK_ROUNDS: usize = 2;
 
-const HELP: &str = "\
-Measures calls to a plugin, each beside what bare sockets do in the same round.
+/// Follows the command.
+const HELP: &str = "[--rounds N] [--quick] [--only WORD] [--plots DIR]
 
-Usage: cargo run --release -p benches -- [--rounds N] [--quick] [--only WORD]
+Measures calls, each beside what bare sockets do in the same round.
 
   --rounds N    how often everything is measured; 5 unless given, 2 with --quick
   --quick       a short run, which shows that everything works and little more
-  --only WORD   measures only what has WORD in its name in the table";
+  --only WORD   measures only what has WORD in its name in the table
+  --plots DIR   writes the pictures there, and not beside the JSON";
 
 /// What the command line asks for.
 #[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) rounds: usize,
-    pub(crate) quick: bool,
+pub struct Options {
+    /// How often everything is measured.
+    pub rounds: usize,
+    /// Whether to measure only as much as shows that everything works.
+    pub quick: bool,
     only: Option<String>,
+    /// Where the pictures go, if not beside the JSON.
+    pub plots: Option<PathBuf>,
 }
 
 impl Options {
-    /// `None` when it asked for help and has got it.
-    pub(crate) fn parse(arguments: &[OsString]) -> Result<Option<Self>> {
+    /// `None` when it asked for help and has got it. `command` is what one types in front of the arguments.
+    ///
+    /// # Errors
+    /// An argument that is none of these, or one without its value.
+    pub fn parse(command: &str, arguments: &[OsString]) -> Result<Option<Self>> {
         let mut options = Self::default();
         let mut rounds = None;
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let mut value = || rest.next().and_then(|value| value.to_str());
+            let mut next = || rest.next();
+            let mut value = || next().and_then(|value| value.to_str());
             match argument.to_str() {
                 Some("--quick") => options.quick = true,
                 Some("--rounds") => {
@@ -42,11 +52,16 @@ impl Options {
                     rounds = Some(number.ok_or("--rounds needs a number above 0")?);
                 }
                 Some("--only") => options.only = Some(value().ok_or("--only needs a word")?.to_owned()),
+                Some("--plots") => {
+                    options.plots = Some(next().ok_or("--plots needs a folder")?.into());
+                }
                 Some("--help" | "-h") => {
-                    println!("{HELP}");
+                    println!("Usage: {command} {HELP}");
                     return Ok(None);
                 }
-                _ => return Err(format!("unknown argument {argument:?}\n\n{HELP}").into()),
+                _ => {
+                    return Err(format!("unknown argument {argument:?}\n\nUsage: {command} {HELP}").into());
+                }
             }
         }
         options.rounds = rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
@@ -54,7 +69,7 @@ impl Options {
     }
 
     /// Whether the figure of that name is to be measured.
-    pub(crate) fn wants(&self, name: &str) -> bool {
+    pub fn wants(&self, name: &str) -> bool {
         self.only.as_deref().is_none_or(|word| name.contains(word))
     }
 }

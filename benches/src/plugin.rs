@@ -7,14 +7,15 @@ use crate::Result;
 
 /// Gives back bytes.
 #[plugin_interface]
-pub(crate) trait Echo {
+pub trait Echo {
     /// Gives back `bytes`.
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>>;
 }
 
+/// Gives back what it gets.
 #[derive(Plugin)]
 #[plugin(interfaces(Echo), name = "echoing")]
-pub(crate) struct Echoing;
+pub struct Echoing;
 
 impl Echo for Echoing {
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>> {
@@ -23,14 +24,14 @@ impl Echo for Echoing {
 }
 
 /// A plugin that has just been started, and a client of it.
-pub(crate) fn start() -> Result<(PluginProcess, EchoClient)> {
+pub fn start() -> Result<(PluginProcess, EchoClient)> {
     let plugin = Launcher::current_exe()?.spawn()?;
     let client = plugin.client()?;
     Ok((plugin, client))
 }
 
 /// One call, and a look at every byte that came back.
-pub(crate) fn check(client: &EchoClient, payload: &[u8]) -> Result<()> {
+pub fn check(client: &EchoClient, payload: &[u8]) -> Result<()> {
     if client.echo(payload)? != payload {
         return Err("other bytes came back than were sent".into());
     }
@@ -38,7 +39,7 @@ pub(crate) fn check(client: &EchoClient, payload: &[u8]) -> Result<()> {
 }
 
 /// One call, and a look at how much came back: to look at every byte takes longer than some calls.
-pub(crate) fn call(client: &EchoClient, payload: &[u8]) -> Result<()> {
+pub fn call(client: &EchoClient, payload: &[u8]) -> Result<()> {
     let reply = client.echo(payload)?;
     if reply.len() != payload.len() {
         return Err(format!("{} bytes came back for {}", reply.len(), payload.len()).into());

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::Result;
 
 /// The argument that makes this program the other end.
-pub(crate) const MODE: &str = "raw";
+pub const MODE: &str = "raw";
 /// Follows [`MODE`]: the standard input is a connection.
 const PAIR: &str = "pair";
 /// Follows [`MODE`]: the standard input is a socket that takes connections.
@@ -24,7 +24,7 @@ const LISTEN: &str = "listen";
 const HEAD: usize = size_of::<u32>();
 
 /// A connection that sends and receives messages.
-pub(crate) struct Socket {
+pub struct Socket {
     stream: UnixStream,
     request: Vec<u8>,
     reply: Vec<u8>,
@@ -39,13 +39,19 @@ impl Socket {
     }
 
     /// As [`exchange`](Self::exchange), with the echo in new memory, which a caller could keep.
-    pub(crate) fn exchange_new(&mut self) -> Result<()> {
+    pub fn exchange_new(&mut self) -> Result<()> {
         self.reply = Vec::new();
         self.exchange()
     }
 
+    /// What came back last.
+    #[must_use]
+    pub fn reply(&self) -> &[u8] {
+        self.reply.get(HEAD..self.request.len()).unwrap_or_default()
+    }
+
     /// Sends the message and waits for its echo.
-    pub(crate) fn exchange(&mut self) -> Result<()> {
+    pub fn exchange(&mut self) -> Result<()> {
         self.stream.write_all(&self.request)?;
         let length = receive(&mut self.stream, &mut self.reply)?.ok_or("the other end has closed")?;
         if length != self.request.len() {
@@ -84,21 +90,27 @@ fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<Option<u
 }
 
 /// The process at the other end; killed when dropped.
-pub(crate) struct Peer {
+pub struct Peer {
     child: Child,
     _folder: Option<TempDir>,
 }
 
 impl Peer {
+    /// The id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts a process that has one end of a socket pair as its standard input.
-    pub(crate) fn pair(payload: &[u8]) -> Result<(Self, Socket)> {
+    pub fn pair(payload: &[u8]) -> Result<(Self, Socket)> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = spawn(PAIR, theirs.into())?;
         Ok((Self { child, _folder: None }, Socket::new(ours, payload)?))
     }
 
     /// Starts a process that serves each of `count` connections with a thread of its own.
-    pub(crate) fn connections(count: usize, payload: &[u8]) -> Result<(Self, Vec<Socket>)> {
+    pub fn connections(count: usize, payload: &[u8]) -> Result<(Self, Vec<Socket>)> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("socket");
         // It listens before the process is there, so that nobody waits for anybody.
@@ -124,7 +136,7 @@ fn spawn(mode: &str, stdin: OwnedFd) -> io::Result<Child> {
 }
 
 /// The other end's `main`.
-pub(crate) fn serve(arguments: &[OsString]) -> Result<()> {
+pub fn serve(arguments: &[OsString]) -> Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     match arguments.first().and_then(|mode| mode.to_str()) {
         Some(PAIR) => Ok(echo(stdin.into())?),

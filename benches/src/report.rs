@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::rounds::{Record, Series};
+use crate::machine::{Disturbance, Machine};
+use crate::plot::{Chart, Panel, Row};
+use crate::rounds::{Figure, Record, Series};
 use crate::stats::Spread;
 
 /// Cores that others may have before the table says that it is worth little. On two cores runs with 0.04 agree
@@ -16,14 +18,30 @@ const TOLERATED: f64 = 0.1;
 pub(crate) fn table(record: &Record) -> String {
     let mut rows = vec![["", "plugin", "bare socket", "plugin ÷ socket"].map(str::to_owned)];
     rows.extend(record.series.iter().map(row));
-    let widths: Vec<_> = (0..4)
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
+    let mut text = markdown(&rows);
+    text.push_str(&circumstances(&record.machine, record.seconds, record.quick, &record.disturbance));
+    text
+}
+
+/// A table whose first row is the head, the first column words and the others numbers. All rows are as long.
+#[must_use]
+pub fn markdown(rows: &[impl AsRef<[String]>]) -> String {
+    let mut widths = Vec::new();
+    for row in rows {
+        let cells = row.as_ref();
+        widths.resize(cells.len(), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
-    for (index, [name, cells @ ..]) in rows.iter().enumerate() {
-        let _ = write!(text, "| {name:<width$} |", width = widths[0]);
-        for (cell, width) in cells.iter().zip(&widths[1..]) {
-            let _ = write!(text, " {cell:>width$} |");
+    for (index, row) in rows.iter().enumerate() {
+        for (column, (cell, &width)) in row.as_ref().iter().zip(&widths).enumerate() {
+            let _ = if column == 0 {
+                write!(text, "| {cell:<width$} |")
+            } else {
+                write!(text, " {cell:>width$} |")
+            };
         }
         text.push('\n');
         if index == 0 {
@@ -34,19 +52,25 @@ pub(crate) fn table(record: &Record) -> String {
             text.push('\n');
         }
     }
-    let machine = &record.machine;
+    text
+}
+
+/// What a run was made on, and whether it was alone there, under its table.
+#[must_use]
+pub fn circumstances(machine: &Machine, seconds: f64, quick: bool, disturbance: &[Disturbance]) -> String {
+    let mut text = String::new();
     let _ = writeln!(
         text,
         "\n{} round(s) in {:.0} s on {} × {}, Linux {}: median (lowest to highest) of the rounds{}.",
-        record.rounds,
-        record.seconds,
+        disturbance.len(),
+        seconds,
         machine.cores,
         machine.processor,
         machine.kernel,
-        if record.quick { "; a quick run, too short to conclude from" } else { "" },
+        if quick { "; a quick run, too short to conclude from" } else { "" },
     );
-    let foreign: Vec<_> = record.disturbance.iter().map(|round| round.foreign).collect();
-    let steal: Vec<_> = record.disturbance.iter().map(|round| round.steal).collect();
+    let foreign: Vec<_> = disturbance.iter().map(|round| round.foreign).collect();
+    let steal: Vec<_> = disturbance.iter().map(|round| round.steal).collect();
     let _ = writeln!(
         text,
         "Cores that others had meanwhile: {} on this machine, {} stolen from it.",
@@ -60,25 +84,26 @@ pub(crate) fn table(record: &Record) -> String {
 }
 
 fn row(series: &Series) -> [String; 4] {
-    let figure = series.figure;
-    let name = if figure.unit.is_empty() {
-        figure.name.to_owned()
-    } else {
-        format!("{}, {}", figure.name, figure.unit)
-    };
     let digits = |values: &[f64]| {
         let largest = values.iter().copied().fold(0.0, f64::max);
         usize::from(largest < 1_000.0 && values.iter().any(|value| value.fract() != 0.0))
     };
     [
-        name,
+        label(series),
         cell(&series.plugin, digits(&series.plugin)),
         cell(&series.socket, digits(&series.socket)),
         cell(&series.ratios(), 2),
     ]
 }
 
-fn cell(values: &[f64], digits: usize) -> String {
+fn label(series: &Series) -> String {
+    let Figure { name, unit } = series.figure;
+    if unit.is_empty() { name.to_owned() } else { format!("{name}, {unit}") }
+}
+
+/// The median and, in parentheses, the extremes.
+#[must_use]
+pub fn cell(values: &[f64], digits: usize) -> String {
     Spread::of(values).map_or_else(
         || "–".to_owned(),
         |Spread { median, min, max }| format!("{median:.digits$} ({min:.digits$} to {max:.digits$})"),
@@ -95,4 +120,26 @@ pub(crate) fn write(record: &Record) -> Result<PathBuf> {
     let path = folder.join("latest.json");
     fs::write(&path, serde_json::to_string_pretty(record)? + "\n")?;
     Ok(path)
+}
+
+/// The picture of all ratios, with those of every round.
+pub(crate) fn rounds_plot(record: &Record) -> Chart {
+    let compared: Vec<_> = record.series.iter().filter(|series| !series.socket.is_empty()).collect();
+    let row = |series: &&Series| {
+        // A ratio of times has no unit, but of calls/s more is better.
+        let name =
+            if series.figure.unit == "calls/s" { label(series) } else { series.figure.name.to_owned() };
+        Row { name, ours: true }
+    };
+    Chart {
+        title: "A plugin beside the bare socket, ratio".to_owned(),
+        note: "Bar: median of the rounds, which are the dots. Dashed: the bare socket of the same round. \
+               Lower is better, except for calls/s."
+            .to_owned(),
+        rows: compared.iter().map(row).collect(),
+        panels: vec![Panel {
+            title: String::new(),
+            ratios: compared.iter().map(|series| series.ratios()).collect(),
+        }],
+    }
 }

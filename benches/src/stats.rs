@@ -4,7 +4,7 @@
 ///
 /// # Panics
 /// Without samples.
-pub(crate) fn quantile(samples: &[f64], q: f64) -> f64 {
+pub fn quantile(samples: &[f64], q: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 samples")]
@@ -15,15 +15,18 @@ pub(crate) fn quantile(samples: &[f64], q: f64) -> f64 {
 }
 
 /// The middle one and the extremes of what the rounds gave.
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+pub struct Spread {
+    /// Of an even number the mean of the two in the middle.
+    pub median: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
 }
 
 impl Spread {
     /// `None` of nothing.
-    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+    pub fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;
         }

@@ -1,0 +1,80 @@
+//! Measures calls to a plugin, each beside what bare sockets do in the same round.
+//!
+//! docs/performance.md says what is measured and how to read the table. One executable is the host, the
+//! plugin and the process at the other end of the bare sockets. What is public here is what the comparison
+//! with other libraries, `benches/peers`, needs to do the same work in the same way.
+
+mod echo;
+mod idle;
+mod latency;
+mod launch;
+pub mod machine;
+mod memory;
+pub mod options;
+pub mod plot;
+pub mod plugin;
+pub mod raw;
+pub mod report;
+mod rounds;
+pub mod stats;
+mod throughput;
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use crate::options::Options;
+use crate::rounds::Measure;
+
+/// Any error ends a run, with its text.
+pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// The `main` of the benchmark, in all the processes that it starts.
+pub fn main() -> ExitCode {
+    if plugin_core::is_plugin_process() {
+        return plugin_core::serve(plugin::Echoing);
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let outcome = match arguments.first() {
+        Some(first) if first == OsStr::new(raw::MODE) => raw::serve(&arguments[1..]),
+        _ => Options::parse("cargo run --release -p benches --", &arguments)
+            .and_then(|options| options.map_or(Ok(()), |it| host(&it))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn host(options: &Options) -> Result<()> {
+    let mut measures = all(options.quick);
+    measures.retain(|measure| measure.figures().iter().any(|figure| options.wants(figure.name)));
+    if measures.is_empty() {
+        return Err("no measure has that word in its name; without --only all of them run".into());
+    }
+    let record = rounds::run(&measures, options)?;
+    print!("{}", report::table(&record));
+    let path = report::write(&record)?;
+    println!("\nEvery value of every round: {}", path.display());
+    let folder = options.plots.as_deref().unwrap_or(path.parent().ok_or("a file is in a folder")?);
+    println!("Picture: {}", report::rounds_plot(&record).write(folder, "rounds")?.display());
+    Ok(())
+}
+
+/// All measures; those of a quick run are too short to mean much.
+fn all(quick: bool) -> Vec<Box<dyn Measure>> {
+    let mut measures: Vec<Box<dyn Measure>> = vec![
+        Box::new(latency::Latency::back_to_back(quick)),
+        Box::new(latency::Latency::sparse(quick)),
+        Box::new(throughput::Throughput::new("calls by 8 threads", 8, quick)),
+        Box::new(throughput::Throughput::new("calls by 64 threads", 64, quick)),
+    ];
+    measures.extend(echo::Echo::all(quick).map(|echo| Box::new(echo) as Box<dyn Measure>));
+    measures.push(Box::new(launch::Launch::new(quick)));
+    measures.push(Box::new(memory::Memory));
+    measures.push(Box::new(idle::Idle::new(quick)));
+    measures
+}
