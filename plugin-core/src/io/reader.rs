@@ -23,12 +23,7 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// Reads frames; calls and values have at most `limit` bytes.
     pub(crate) fn new(transport: Arc<dyn Transport>, limit: u32) -> Self {
-        Self {
-            transport,
-            decoder: Box::new(FrameDecoder::new(limit)),
-            error: None,
-            spin: Spin::new(Duration::ZERO),
-        }
+        Self { transport, decoder: Box::new(FrameDecoder::new(limit)), error: None, spin: Spin::IDLE }
     }
 
     /// Refuses calls and values of more than `limit` bytes from now on.

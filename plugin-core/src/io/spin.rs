@@ -6,6 +6,8 @@
 //! as before, and each one that pays makes them spin again.
 
 use std::io;
+use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// After how many spins in vain the number of waits that do not spin grows no further: 256 of them. Then a
@@ -25,8 +27,7 @@ pub(crate) struct Spin {
 impl Spin {
     /// Spins for at most `limit`; not at all if that is zero or there is but one core.
     pub(crate) fn new(limit: Duration) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { limit: if cores > 1 { limit } else { Duration::ZERO }, vain: 0, skip: 0 }
+        Self { limit: if limit.is_zero() || is_alone() { Duration::ZERO } else { limit }, ..Self::IDLE }
     }
 
     /// Never spins.
@@ -61,6 +62,12 @@ impl Spin {
             std::hint::spin_loop();
         }
     }
+}
+
+/// Whether this process has but one core. To find out takes a part of a millisecond, and is done once.
+fn is_alone() -> bool {
+    static IS_ALONE: OnceLock<bool> = OnceLock::new();
+    *IS_ALONE.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores.get() == 1))
 }
 
 #[cfg(test)]
