@@ -10,11 +10,11 @@
 //! wakes somebody; and should the one that it woke have given up in that moment, the background thread,
 //! which looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, sits down instead.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::StreamEnd;
 use super::reader::FrameReader;
-use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 
 /// How long the seat must not have been used before the background thread sits down. Shorter, and it
 /// would take the seat between two calls of a busy caller, who then has to be woken for its reply; longer,
@@ -122,7 +122,7 @@ impl Seat {
             }
             let seen = state.turns;
             state.doze = doze;
-            let until = Instant::now() + doze;
+            let until = now() + doze;
             loop {
                 match wait(&self.changed, state, Some(until)) {
                     Some(guard) => state = guard,

@@ -3,6 +3,8 @@
 use std::io::{self, IoSlice};
 use std::time::Instant;
 
+use crate::sync::now;
+
 /// A two-way stream of bytes that one thread may read while another writes.
 pub trait Transport: Send + Sync + 'static {
     /// Reads at least one byte; 0 is the end of the stream.
@@ -22,7 +24,7 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock` if it has none; otherwise those of the system.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(slices, Some(Instant::now())).map_err(|error| match error.kind() {
+        self.write(slices, Some(now())).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => io::ErrorKind::WouldBlock.into(),
             _ => error,
         })
