@@ -97,7 +97,9 @@ impl Seat {
 
     /// Has the background thread sit down as soon as the seat is free.
     pub(crate) fn summon(&self) {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        // It may be about to leave, and then sits down again.
+        state.is_urgent = true;
         if !state.is_attended {
             self.wake(state);
         }

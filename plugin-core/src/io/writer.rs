@@ -249,8 +249,14 @@ impl FrameWriter {
         } else {
             Vec::new()
         };
+        let is_ended = state.end.is_some();
         drop(state);
-        self.free.notify_one();
+        if is_ended {
+            // Nobody takes the turn any more, and so nobody would wake the next one.
+            self.free.notify_all();
+        } else {
+            self.free.notify_one();
+        }
         for task in tasks {
             task.wake();
         }

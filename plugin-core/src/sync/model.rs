@@ -24,6 +24,9 @@ const MAX_IDLE_JUMPS: u32 = 1000;
 /// One in how many looks at the clock lets it jump although threads could run.
 const RARELY: u32 = 16;
 
+/// Deadlines that are further away than this never come.
+const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
+
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 thread_local! {
@@ -109,6 +112,9 @@ impl Waits {
         guard: MutexGuard<'a, T>,
         left: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
+        if left > HORIZON {
+            return self.wait(guard).map(|guard| (guard, ())).map_err(|error| PoisonError::new((error.into_inner(), ())));
+        }
         let at = now() + left;
         let key = CLOCK.with_borrow_mut(|clock| {
             clock.next += 1;

@@ -153,23 +153,45 @@ pub(super) fn log_record() -> Vec<u8> {
 }
 
 /// A peer that answers each of so many calls once, in any order, also when they are cancelled.
-pub(super) fn answer_in_any_order(transport: Arc<dyn Transport>, mut calls: usize) -> JoinHandle<()> {
-    shuttle::thread::spawn(move || {
-        let mut reader = FrameReader::new(Arc::clone(&transport), u32::MAX);
-        let mut held = BTreeMap::new();
-        while calls > 0 {
-            let Ok(frame) = reader.next_frame(None) else { return };
-            if frame.header.kind == Kind::Call {
-                calls -= 1;
-                held.insert(frame.header.call, frame.payload);
+pub(super) fn answer_in_any_order(transport: Arc<dyn Transport>, calls: usize) -> JoinHandle<()> {
+    #[derive(Default)]
+    struct Held {
+        calls: BTreeMap<u64, Vec<u8>>,
+        has_all: bool,
+    }
+    let held = Arc::new((Mutex::new(Held::default()), Condvar::new()));
+    let answering = shuttle::thread::spawn({
+        let (held, transport) = (Arc::clone(&held), Arc::clone(&transport));
+        move || loop {
+            let mut state = lock(&held.0);
+            while state.calls.is_empty() && !state.has_all {
+                state = wait(&held.1, state, None).expect("there is no deadline");
             }
-            while !held.is_empty() && (calls == 0 || coin()) {
-                let place = thread_rng().gen_range(0..held.len());
-                let call = *held.keys().nth(place).unwrap();
-                let payload = held.remove(&call).unwrap();
-                send(&*transport, &sealed(Header::of_call(Kind::Reply, call), &payload[8..]));
+            if state.calls.is_empty() {
+                return;
+            }
+            let place = thread_rng().gen_range(0..state.calls.len());
+            let call = *state.calls.keys().nth(place).unwrap();
+            let payload = state.calls.remove(&call).unwrap();
+            drop(state);
+            send(&*transport, &sealed(Header::of_call(Kind::Reply, call), &payload[8..]));
+        }
+    });
+    shuttle::thread::spawn(move || {
+        let mut reader = FrameReader::new(transport, u32::MAX);
+        let mut left = calls;
+        while left > 0
+            && let Ok(frame) = reader.next_frame(None)
+        {
+            if frame.header.kind == Kind::Call {
+                left -= 1;
+                lock(&held.0).calls.insert(frame.header.call, frame.payload);
+                held.1.notify_one();
             }
         }
+        lock(&held.0).has_all = true;
+        held.1.notify_one();
+        answering.join().unwrap();
     })
 }
 

@@ -126,9 +126,9 @@ fn what_is_posted_goes_out_without_another_write() {
     });
 }
 
-/// The peer takes nothing, and the connection is given up at any moment.
+/// The peer takes nothing, and the connection is given up at any moment: also who waits behind others is told.
 #[test]
-fn a_close_ends_every_write() {
+fn every_writer_that_waits_ends_with_the_connection() {
     check(150, Clock::StandsStill, || {
         let (ours, _theirs) = memory::pair(7);
         let ours: Arc<dyn Transport> = Arc::new(ours);
