@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicBool, Mutex, lock, now, thread_local};
 
 /// The call that this thread, or the task that it polls, runs a method for.
 ///
@@ -60,7 +60,7 @@ impl CallContext {
     /// How long the caller still waits, zero when it no longer does; `None` if it waits as long as it takes.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
-        self.deadline().map(|at| at.saturating_duration_since(Instant::now()))
+        self.deadline().map(|at| at.saturating_duration_since(now()))
     }
 }
 
@@ -123,12 +123,12 @@ impl State {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.is_cancelled.load(Ordering::Acquire) || self.deadline.is_some_and(|at| at <= Instant::now())
+        self.is_cancelled.load(Ordering::Acquire) || self.deadline.is_some_and(|at| at <= now())
     }
 
     /// Runs `method` as one of this call.
     pub(crate) fn enter<R>(self: &Arc<Self>, method: impl FnOnce() -> R) -> R {
-        let _outer = Outer(CURRENT.replace(Some(Arc::clone(self))));
+        let _outer = Outer(CURRENT.with(|current| current.replace(Some(Arc::clone(self)))));
         method()
     }
 }
@@ -138,7 +138,7 @@ struct Outer(Option<Arc<State>>);
 
 impl Drop for Outer {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.with(|current| current.replace(self.0.take()));
     }
 }
 

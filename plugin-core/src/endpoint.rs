@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use crate::io::transport::write_all;
 use crate::proto::hello::{MAGIC, SECRET_LEN, Secret};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use crate::sys::{self, SocketTransport};
 
 /// The variable that names a socket, where the connection is not the standard input. It is taken out of

@@ -1,24 +1,37 @@
-//! Locks and waits as host and plugin use them: a panic elsewhere does not spread, a wait has a deadline, and
-//! to tell nobody costs nothing.
+//! Locks, waits, threads and the time as host and plugin use them: a panic elsewhere does not spread, a wait has a
+//! deadline, and to tell nobody costs nothing.
 //!
-//! All of plugin-core's own threads, locks and atomics come from here. Under `--cfg shuttle` they are those of
-//! a model checker, see `io/tests/model.rs`.
+//! All that moves frames takes its threads, locks, atomics and its clock from here alone. Under `--cfg shuttle`
+//! they are those of a [model](self::model), which runs one thread at a time in an order that it chooses.
 
+use std::io;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-#[cfg(not(shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
-
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) mod model;
 
 #[cfg(not(shuttle))]
-use std::sync::Condvar as Waits;
+mod system {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
+    pub(crate) use std::sync::{Condvar as Waits, Mutex, MutexGuard};
+    pub(crate) use std::thread::Builder;
+    pub(crate) use std::thread_local;
+}
 
 #[cfg(shuttle)]
-use shuttle::sync::Condvar as Waits;
+mod system {
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicUsize};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::thread::Builder;
+    pub(crate) use shuttle::thread_local;
+
+    pub(crate) use super::model::Waits;
+}
+
+pub(crate) use self::system::{AtomicBool, Mutex, MutexGuard, thread_local};
+use self::system::{AtomicUsize, Builder, Waits};
 
 /// Wakes threads that wait for a change of what one mutex holds. Unlike that of the standard library it
 /// makes no system call when nobody waits, which is nearly always.
@@ -63,42 +76,32 @@ pub fn wait<'a, T>(
     guard: MutexGuard<'a, T>,
     deadline: Option<Instant>,
 ) -> Option<MutexGuard<'a, T>> {
-    let Some(deadline) = deadline else {
-        condvar.waiting.fetch_add(1, Ordering::Relaxed);
-        let guard = condvar.waits.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        condvar.waiting.fetch_sub(1, Ordering::Relaxed);
-        return Some(guard);
-    };
-    wait_until(condvar, guard, deadline)
-}
-
-#[cfg(not(shuttle))]
-fn wait_until<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    deadline: Instant,
-) -> Option<MutexGuard<'a, T>> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
+    let left = deadline.map(|at| at.saturating_duration_since(now()));
+    if left.is_some_and(|left| left.is_zero()) {
         return None;
     }
     condvar.waiting.fetch_add(1, Ordering::Relaxed);
-    let (guard, _) = condvar.waits.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
+    let guard = match left {
+        Some(left) => condvar.waits.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+        None => condvar.waits.wait(guard).unwrap_or_else(PoisonError::into_inner),
+    };
     condvar.waiting.fetch_sub(1, Ordering::Relaxed);
     Some(guard)
 }
 
-/// The model has no clock: a wait with a deadline ends at any time, in one way or the other.
-#[cfg(shuttle)]
-fn wait_until<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    _deadline: Instant,
-) -> Option<MutexGuard<'a, T>> {
-    use shuttle::rand::Rng;
-    let _ = condvar;
-    drop(guard);
-    shuttle::thread::yield_now();
-    let _ = shuttle::rand::thread_rng().r#gen::<bool>();
-    None
+/// Starts a thread, which nobody waits for.
+///
+/// # Errors
+/// When the system has none to spare.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
+
+/// What time it is.
+#[cfg(not(shuttle))]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(shuttle)]
+pub(crate) use self::model::now;

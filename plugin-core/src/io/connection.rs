@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::calls::{Calls, NextReader, Settled};
@@ -14,7 +13,7 @@ use super::slot::{Slot, Wake};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::writer::{FrameWriter, WriteError};
-use super::{Mutex, lock};
+use super::{Mutex, lock, now, spawn};
 use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
 use crate::proto::codec::{self, Budget, Message};
@@ -121,7 +120,7 @@ impl Connection {
         // The name tells a person who looks at the threads of the host which plugin this one is for. It
         // comes from the peer, and a thread cannot be started under a name with a zero byte.
         let name = format!("plugin {}", hello.name.replace('\0', ""));
-        thread::Builder::new().name(name).spawn(move || this.attend())?;
+        spawn(&name, move || this.attend())?;
         Ok(connection)
     }
 
@@ -217,7 +216,7 @@ impl Connection {
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.
         self.seat.summon();
-        let now = Instant::now();
+        let now = now();
         let patience =
             deadline.map_or(CAUSE_TIMEOUT, |at| at.saturating_duration_since(now).max(CAUSE_GRACE));
         let known = self.calls.wait_closed(now + patience.min(CAUSE_TIMEOUT));
@@ -249,7 +248,7 @@ impl Connection {
             return Err(NoReply::TimedOut(Delivery::Unknown));
         }
         // Its end is being told at this moment.
-        match slot.wait(Some(Instant::now() + CAUSE_TIMEOUT)) {
+        match slot.wait(Some(now() + CAUSE_TIMEOUT)) {
             Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
             None => Err(NoReply::TimedOut(Delivery::Unknown)),
         }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::calls::Settled;
 use super::connection::{Connection, NoReply};
 use super::slot::Slot;
+use super::now;
 use super::timer::{Expire, Key};
 use super::writer::WriteError;
 use crate::error::Delivery;
@@ -72,7 +73,7 @@ impl CallFuture {
     }
 
     fn poll_call(&mut self, context: &Context<'_>) -> Poll<Result<Frame, NoReply>> {
-        if self.deadline.is_some_and(|at| at <= Instant::now()) {
+        if self.deadline.is_some_and(|at| at <= now()) {
             return self.give_up(context);
         }
         // It is woken at the deadline in whatever stage it is then.

@@ -9,11 +9,11 @@
 //! The invariant: **the reader is with the runner, with the monitor, or here, and while it is here the
 //! monitor is awake**. So whatever a method does, the connection is read again after two ticks at most.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::reader::FrameReader;
 use super::server::{Call, Stop};
-use super::{Condvar, Mutex, lock, wait};
+use super::{Condvar, Mutex, lock, now, wait};
 
 /// How long a method may keep the connection from being read, half of it. A thread that looks this often
 /// uses half a percent of a core, and only while there are calls.
@@ -108,7 +108,7 @@ impl Lead {
         let mut state = lock(&self.state);
         let (mut seen, mut quiet) = (state.turn, 0);
         loop {
-            let until = if quiet < QUIET_TICKS { Instant::now().checked_add(TICK) } else { None };
+            let until = if quiet < QUIET_TICKS { now().checked_add(TICK) } else { None };
             state.is_asleep = until.is_none();
             let mut is_tick = false;
             while !is_tick {

@@ -21,7 +21,10 @@ pub(crate) mod transport;
 mod workers;
 pub(crate) mod writer;
 
-pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
+pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
-#[cfg(test)]
+#[cfg(all(test, shuttle))]
+#[path = "tests/model/mod.rs"]
+mod model;
+#[cfg(all(test, not(shuttle)))]
 mod tests;

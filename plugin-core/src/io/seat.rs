@@ -11,11 +11,11 @@
 //! wakes somebody; and should the one that it woke have given up in that moment, the background thread,
 //! which looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, sits down instead.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::StreamEnd;
 use super::reader::FrameReader;
-use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 
 /// How long the seat must not have been used before the background thread sits down. Shorter, and it
 /// would take the seat between two calls of a busy caller, who then has to be woken for its reply; longer,
@@ -113,7 +113,9 @@ impl Seat {
 
     /// Has the background thread sit down as soon as the seat is free.
     pub(crate) fn summon(&self) {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        // It may be about to leave, and then sits down again.
+        state.is_urgent = true;
         if !state.is_attended {
             self.wake(state);
         }
@@ -140,7 +142,7 @@ impl Seat {
             }
             let seen = state.turns;
             state.doze = doze;
-            let until = Instant::now() + doze;
+            let until = now() + doze;
             loop {
                 match wait(&self.changed, state, Some(until)) {
                     Some(guard) => state = guard,

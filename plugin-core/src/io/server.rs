@@ -2,15 +2,14 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answer::Work;
 use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
 use super::writer::FrameWriter;
-use super::{Condvar, Mutex, lock, wait};
+use super::{Condvar, Mutex, lock, now, spawn, wait};
 use crate::context;
 use crate::interface::Service;
 use crate::proto::codec::{self, Budget};
@@ -148,7 +147,7 @@ impl Server {
             this.run_calls(&lead);
             watched.is_well = true;
         };
-        thread::Builder::new().name("plugin call".into()).spawn(run).is_ok()
+        spawn("plugin call", run).is_ok()
     }
 
     /// Runs calls where they are read, while they are short or come one by one.
@@ -157,7 +156,7 @@ impl Server {
             loop {
                 // Then the replies to a batch of short calls leave together.
                 let more_follow = reader.has_buffered();
-                let begun = more_follow.then(Instant::now);
+                let begun = more_follow.then(now);
                 lead.park(reader);
                 self.answer(call, more_follow);
                 let Some(parked) = lead.reclaim() else {
@@ -165,7 +164,7 @@ impl Server {
                     self.flush();
                     break;
                 };
-                if begun.is_some_and(|begun| begun.elapsed() > SHORT_CALL) {
+                if begun.is_some_and(|begun| now().saturating_duration_since(begun) > SHORT_CALL) {
                     self.flush();
                     lead.give_back(Returned::Reader(parked));
                     break;
@@ -221,10 +220,10 @@ impl Server {
             this.changed.notify_all();
         };
         // Without a thread for it, a host that ends now is noticed once the calls are done.
-        let _ = thread::Builder::new().name("plugin drain".into()).spawn(watch);
+        let _ = spawn("plugin drain", watch);
 
         // A limit beyond the clock is no limit: the end of the process is the host's then.
-        let deadline = Instant::now().checked_add(drain);
+        let deadline = now().checked_add(drain);
         let mut state = lock(&self.state);
         while !state.running.is_empty() && !state.host_gone {
             match wait(&self.changed, state, deadline) {
@@ -261,7 +260,7 @@ impl Server {
                     return Ok(Next::Read);
                 }
                 let prefix = CallPrefix::read(&frame.payload.head).map_err(bad)?;
-                let deadline = prefix.timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+                let deadline = prefix.timeout().and_then(|timeout| now().checked_add(timeout));
                 let context = context::State::new(deadline);
                 let mut state = lock(&self.state);
                 if frame.stage == Stage::Complete {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Condvar, Mutex, lock, wait};
+use super::{Condvar, Mutex, lock, now, spawn, wait};
 
 /// How long a timer without deadlines waits for some before its thread ends.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,8 +53,7 @@ impl Timer {
         drop(state);
         if needs_thread {
             let this = Arc::clone(self);
-            let started = thread::Builder::new().name("plugin timer".into()).spawn(move || this.run());
-            if let Err(error) = started {
+            if let Err(error) = spawn("plugin timer", move || this.run()) {
                 let mut state = lock(&self.state);
                 state.has_thread = false;
                 state.deadlines.remove(&key);
@@ -81,7 +79,7 @@ impl Timer {
         let mut state = lock(&self.state);
         let mut is_idle = false;
         while !state.is_closed {
-            let now = Instant::now();
+            let now = now();
             let next = state.deadlines.first_key_value().map(|(key, _)| *key);
             let until = match next {
                 Some(key) if key.at <= now => {

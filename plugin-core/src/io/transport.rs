@@ -3,6 +3,8 @@
 use std::io::{self, IoSlice};
 use std::time::Instant;
 
+use crate::sync::now;
+
 /// A two-way stream of bytes that one thread may read while another writes.
 pub trait Transport: Send + Sync + 'static {
     /// Appends at least one byte and at most `most` to `buffer`, whose capacity has room for so many and which
@@ -19,7 +21,7 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock` if nothing is; otherwise those of the system.
     fn try_read(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
-        self.read(buffer, most, Some(Instant::now())).map_err(would_block)
+        self.read(buffer, most, Some(now())).map_err(would_block)
     }
 
     /// Waits until there is something to read, or the end of the stream. Others may read meanwhile, so it may
@@ -40,7 +42,7 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock` if it has none; otherwise those of the system.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(slices, Some(Instant::now())).map_err(would_block)
+        self.write(slices, Some(now())).map_err(would_block)
     }
 
     /// Ends both directions: reads give what has arrived already and then the end, here and at the peer.

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Condvar, Mutex, lock, wait};
+use super::{Condvar, Mutex, lock, now, spawn, wait};
 
 /// How many threads run calls at once. Enough for every caller of a large host to block in a method
 /// of its own; further calls wait for a thread. Each costs address space, and memory once it is used.
@@ -68,8 +67,7 @@ impl<J: Send + 'static> Workers<J> {
         queue.threads += 1;
         drop(queue);
         let this = Arc::clone(self);
-        let started = thread::Builder::new().name("plugin call".into()).spawn(move || this.work());
-        let Err(error) = started else { return Ok(()) };
+        let Err(error) = spawn("plugin call", move || this.work()) else { return Ok(()) };
         let mut queue = lock(&self.queue);
         queue.threads -= 1;
         if queue.threads > 0 {
@@ -102,7 +100,7 @@ impl<J: Send + 'static> Workers<J> {
                 return;
             }
             queue.idle += 1;
-            let until = Instant::now().checked_add(self.idle_timeout);
+            let until = now().checked_add(self.idle_timeout);
             let mut is_over = false;
             while !is_over && queue.jobs.is_empty() && !queue.closed {
                 queue = wait(&self.added, queue, until).unwrap_or_else(|| {

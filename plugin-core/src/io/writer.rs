@@ -13,12 +13,11 @@ mod line;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use self::line::{Line, Stop};
 use super::transport::Transport;
-use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 use crate::proto::outbound::{CHUNK, Message};
@@ -344,15 +343,20 @@ impl FrameWriter {
         } else {
             Vec::new()
         };
+        let is_ended = state.end.is_some();
         drop(state);
-        self.free.notify_one();
+        if is_ended {
+            // Nobody takes the turn any more, and so nobody would wake the next one.
+            self.free.notify_all();
+        } else {
+            self.free.notify_one();
+        }
         for task in tasks {
             task.wake();
         }
         if is_alone {
             let this = Arc::clone(self);
-            let started = thread::Builder::new().name("plugin flush".into()).spawn(move || this.attend());
-            if started.is_err() {
+            if spawn("plugin flush", move || this.attend()).is_err() {
                 // The peer has to be waited for, and there is no other thread for it.
                 let mut state = lock(&self.state);
                 state.has_flusher = false;
@@ -377,7 +381,7 @@ impl FrameWriter {
                 state = lock(&self.state);
                 continue;
             }
-            let until = *idle_until.get_or_insert_with(|| Instant::now() + FLUSHER_IDLE);
+            let until = *idle_until.get_or_insert_with(|| now() + FLUSHER_IDLE);
             let Some(guard) = wait(&self.left_over, state, Some(until)) else {
                 state = lock(&self.state);
                 if !state.has_bytes() {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
+use crate::io::now;
 use crate::io::transport::Transport;
 
 /// The most pieces that one system call writes: what is left of earlier frames, and a frame.
@@ -145,15 +146,15 @@ impl Patience {
         deadline: Option<Instant>,
         stall_timeout: Option<Duration>,
     ) -> Result<usize, Stop> {
-        let now = Instant::now();
-        let since = *self.waiting_since.get_or_insert(now);
+        let start = now();
+        let since = *self.waiting_since.get_or_insert(start);
         let stall = stall_timeout.and_then(|after| since.checked_add(after));
-        self.end_by = self.end_by.or_else(|| now.checked_add(stall_timeout?));
+        self.end_by = self.end_by.or_else(|| start.checked_add(stall_timeout?));
         let last = [stall, self.end_by].into_iter().flatten().min();
         match transport.write(slices, last.into_iter().chain(deadline).min()) {
             Ok(count) => Ok(count),
             Err(error) if error.kind() != io::ErrorKind::TimedOut => Err(Stop::Io(error)),
-            Err(_) if last.is_some_and(|at| at <= Instant::now()) => Err(Stop::Stalled),
+            Err(_) if last.is_some_and(|at| at <= now()) => Err(Stop::Stalled),
             Err(_) => Err(Stop::Deadline { begun: false }),
         }
     }
