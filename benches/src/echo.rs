@@ -67,9 +67,9 @@ impl Measure for Echo {
 
     fn plugin(&self) -> Result<Vec<f64>> {
         let (plugin, client) = plugin::start()?;
-        let payload = self.payload();
+        let mut payload = self.payload();
         plugin::check(&client, &payload)?;
-        let values = self.sample(|| plugin::call(&client, &payload))?;
+        let values = self.sample(|| plugin::reflect(&client, &mut payload))?;
         plugin.shutdown()?;
         Ok(values)
     }

@@ -10,6 +10,8 @@ use crate::Result;
 pub trait Echo {
     /// Gives back `bytes`.
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>>;
+    /// Gives back `bytes` themselves, where [`echo`](Self::echo) gives back a copy of its own.
+    fn reflect(&self, bytes: Vec<u8>) -> plugin_core::Result<Vec<u8>>;
 }
 
 /// Gives back what it gets.
@@ -21,6 +23,10 @@ impl Echo for Echoing {
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>> {
         Ok(bytes.to_vec())
     }
+
+    fn reflect(&self, bytes: Vec<u8>) -> plugin_core::Result<Vec<u8>> {
+        Ok(bytes)
+    }
 }
 
 /// A plugin that has just been started, and a client of it.
@@ -30,10 +36,20 @@ pub fn start() -> Result<(PluginProcess, EchoClient)> {
     Ok((plugin, client))
 }
 
-/// One call, and a look at every byte that came back.
+/// One call with large bytes, and a look at every byte that came back.
 pub fn check(client: &EchoClient, payload: &[u8]) -> Result<()> {
-    if client.echo(payload)? != payload {
+    if client.reflect(payload.to_vec())? != payload {
         return Err("other bytes came back than were sent".into());
+    }
+    Ok(())
+}
+
+/// One call with large bytes, which are those of the next call when they come back.
+pub fn reflect(client: &EchoClient, payload: &mut Vec<u8>) -> Result<()> {
+    let sent = payload.len();
+    *payload = client.reflect(std::mem::take(payload))?;
+    if payload.len() != sent {
+        return Err(format!("{} bytes came back for {sent}", payload.len()).into());
     }
     Ok(())
 }

@@ -153,7 +153,7 @@ impl Connection {
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
         drop(message);
-        match self.await_reply(&slot, deadline) {
+        match self.await_reply(call, &slot, deadline) {
             Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
             None => self.give_up(call, &slot),
         }
@@ -289,20 +289,26 @@ impl Connection {
     }
 
     /// Waits for a reply, and reads it if nobody else does.
-    fn await_reply(&self, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
+    fn await_reply(&self, call: u64, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
         loop {
             if let Some(mut reader) = self.seat.sit() {
-                match self.read_for(&mut reader, slot, deadline) {
+                let mut reply = slot.take();
+                match self.read_for(&mut reader, call, &mut reply, deadline) {
                     Ok(()) => {
                         self.leave(reader);
-                        return slot.take();
+                        return reply;
                     }
                     Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
                         self.leave(reader);
                         return None;
                     }
                     // The background thread ends all calls, this one as well.
-                    Err(end) => self.seat.end(end.into()),
+                    Err(end) => {
+                        self.seat.end(end.into());
+                        if reply.is_some() {
+                            return reply;
+                        }
+                    }
                 }
             }
             match slot.sleep(deadline) {
@@ -313,15 +319,23 @@ impl Connection {
         }
     }
 
-    /// Reads and hands out frames until this slot is filled.
+    /// Reads and hands out frames until there is the reply to this call.
     fn read_for(
         &self,
         reader: &mut FrameReader,
-        slot: &Slot<Settled>,
+        call: u64,
+        reply: &mut Option<Settled>,
         deadline: Option<Instant>,
     ) -> Result<(), ReadEnd> {
-        while !slot.is_filled() {
-            self.handle(reader.next_frame_soon(deadline)?)?;
+        while reply.is_none() {
+            let frame = reader.next_frame_soon(deadline)?;
+            if frame.header.call == call && frame.header.kind.is_answer() && frame.stage != Stage::Begun {
+                // It need not go through the slot.
+                self.calls.settle(&frame.header)?;
+                *reply = Some(Ok(frame));
+            } else {
+                self.handle(frame)?;
+            }
         }
         // What is here already costs no system call: it is handed out before the seat is left.
         while let Some(frame) = reader.next_buffered()? {

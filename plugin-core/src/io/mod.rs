@@ -21,7 +21,7 @@ pub(crate) mod transport;
 mod workers;
 pub(crate) mod writer;
 
-pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
+pub(crate) use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
 #[cfg(all(test, shuttle))]
 #[path = "tests/model/mod.rs"]

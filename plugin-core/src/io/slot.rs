@@ -63,11 +63,6 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the value is there.
-    pub(crate) fn is_filled(&self) -> bool {
-        lock(&self.state).value.is_some()
-    }
-
     /// Takes the value if it is there.
     pub(crate) fn take(&self) -> Option<T> {
         lock(&self.state).value.take()

@@ -12,12 +12,13 @@ mod line;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::line::{Line, Stop};
 use super::transport::Transport;
-use super::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
+use super::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 use crate::proto::outbound::{CHUNK, Message};
@@ -50,6 +51,8 @@ pub(crate) struct FrameWriter {
     passed: Condvar,
     /// Wakes the flusher.
     left_over: Condvar,
+    /// Whether a frame was held back since the last write, as far as the thread that did it knows.
+    holds: AtomicBool,
 }
 
 #[derive(Default)]
@@ -114,6 +117,7 @@ impl FrameWriter {
             free: Condvar::new(),
             passed: Condvar::new(),
             left_over: Condvar::new(),
+            holds: AtomicBool::new(false),
         })
     }
 
@@ -263,6 +267,7 @@ impl FrameWriter {
         header: Header,
     ) -> Result<(), WriteError> {
         let mut state = lock(&self.state);
+        self.holds.store(true, Ordering::Relaxed);
         for part in message.parts(header, CHUNK) {
             for piece in part.pieces() {
                 state.queue.extend_from_slice(piece);
@@ -273,6 +278,11 @@ impl FrameWriter {
 
     /// Writes what was held back, as far as the peer takes it at once.
     pub(crate) fn flush(self: &Arc<Self>) -> Result<(), WriteError> {
+        // Whoever holds a frame back flushes it, and sees its own mark. Others need not.
+        if !self.holds.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.holds.store(false, Ordering::Relaxed);
         self.flush_now(lock(&self.state))
     }
 

@@ -74,6 +74,11 @@ impl Kind {
         matches!(self, Self::Call | Self::Reply | Self::ErrorReply)
     }
 
+    /// Whether a frame of this kind answers a call or a ping.
+    pub(crate) fn is_answer(self) -> bool {
+        matches!(self, Self::Reply | Self::ErrorReply | Self::FailureReply | Self::Pong)
+    }
+
     /// The largest payload of a message of this kind, where `message` is the agreed one.
     fn limit(self, message: u32) -> u32 {
         match self {

@@ -13,9 +13,9 @@ use super::{Frame, FrameError, HEADER_LEN, Header, Kind, Payload, Stage};
 /// less time than with four times as much.
 pub(super) const READ_LEN: usize = 16 * 1024;
 
-/// How much memory a message gets on the word of its sender, in bytes. Less costs a system call and a growth
-/// more for each message of medium size.
-pub(super) const FIRST_STEP: usize = 64 * 1024;
+/// How much memory a message gets on the word of its sender, in bytes: as much as one frame of a message in
+/// parts. Less costs a system call and a growth more for each message of medium size.
+pub(super) const FIRST_STEP: usize = 256 * 1024;
 
 /// The bytes of the length of a string.
 const LENGTH_LEN: usize = size_of::<u64>();
