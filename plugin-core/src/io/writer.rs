@@ -6,7 +6,9 @@
 //! want to.
 //!
 //! The invariant: **while there are bytes to write, a thread has the turn or the flusher is awake**, unless
-//! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon.
+//! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon. And **who waits for the turn is
+//! woken**: whoever gives it up wakes one, who takes it and so wakes the next one in the end; once nothing can be
+//! written any more nobody takes it, so all are woken.
 
 mod line;
 
@@ -252,7 +254,7 @@ impl FrameWriter {
         let is_ended = state.end.is_some();
         drop(state);
         if is_ended {
-            // Nobody takes the turn any more, and so nobody would wake the next one.
+            // The one who is woken does not take the turn any more, and would wake no other one.
             self.free.notify_all();
         } else {
             self.free.notify_one();
