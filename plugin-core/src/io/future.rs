@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::calls::Settled;
 use super::connection::{Connection, NoReply};
-use super::slot::Slot;
 use super::now;
+use super::slot::Slot;
 use super::timer::{Expire, Key};
 use crate::error::Delivery;
 use crate::options::WhenFull;

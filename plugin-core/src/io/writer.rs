@@ -24,8 +24,8 @@ use crate::proto::codec;
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 
 /// From how many bytes in the queue on tasks wait until there are fewer. A few reads of the peer; a part of
-/// a large message fits.
-const QUEUE_LIMIT: usize = 256 * 1024;
+/// a large message fits. In the model a few frames, since a run has a thousand times fewer bytes.
+const QUEUE_LIMIT: usize = if cfg!(shuttle) { 160 } else { 256 * 1024 };
 
 /// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
 /// pile up asks for signs of life without end and takes none.
