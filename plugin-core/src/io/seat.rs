@@ -8,8 +8,12 @@
 //!
 //! The invariant: **while a call waits and the seat is free, somebody will sit down**. A caller looks at
 //! the seat after its frame has left and before it sleeps; who leaves puts the reader back *before* it
-//! wakes somebody; and should the one that it woke have given up in that moment, the background thread,
-//! which looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, sits down instead.
+//! wakes somebody; and a summons is kept until the background thread sits down the next time, also when it is
+//! about to leave. No tick is needed for that, as long as nobody gives up.
+//!
+//! The background thread looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, and sits down for
+//! the rest: when the one that was woken has given up in that moment, for what comes unasked, and for the end of
+//! the stream, which a summoned thread need not meet, since it leaves when it has read the reply of a thread.
 
 use std::time::Duration;
 

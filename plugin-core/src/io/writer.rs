@@ -6,7 +6,9 @@
 //! want to.
 //!
 //! The invariant: **while there are bytes to write, a thread has the turn or the flusher is awake**, unless
-//! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon.
+//! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon. And **who waits for the turn is
+//! woken**: whoever gives it up wakes one, who takes it and so wakes the next one in the end; once nothing can be
+//! written any more nobody takes it, so all are woken.
 
 mod line;
 
@@ -24,8 +26,8 @@ use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
 use crate::proto::outbound::{CHUNK, Message};
 
 /// From how many bytes in the queue on tasks wait until there are fewer. A few reads of the peer; a part of
-/// a large message fits.
-const QUEUE_LIMIT: usize = 256 * 1024;
+/// a large message fits. In the model a few frames, since a run has a thousand times fewer bytes.
+const QUEUE_LIMIT: usize = if cfg!(shuttle) { 160 } else { 256 * 1024 };
 
 /// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
 /// pile up asks for signs of life without end and takes none.
@@ -356,7 +358,7 @@ impl FrameWriter {
         let is_ended = state.end.is_some();
         drop(state);
         if is_ended {
-            // Nobody takes the turn any more, and so nobody would wake the next one.
+            // The one who is woken does not take the turn any more, and would wake no other one.
             self.free.notify_all();
         } else {
             self.free.notify_one();

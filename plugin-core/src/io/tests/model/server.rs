@@ -1,6 +1,7 @@
 //! The lead of a plugin: the reader is never lost, whatever methods do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shuttle::thread::{self, JoinHandle};
 
@@ -8,11 +9,11 @@ use super::support::{ECHO, limits, number_of, request, sealed, send};
 use super::{Clock, check};
 use crate::incoming::{Outcome, Request};
 use crate::interface::{Interface, Service};
-use crate::io::reader::FrameReader;
+use crate::io::reader::{FrameReader, ReadEnd};
 use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::{Transport, memory};
 use crate::io::writer::FrameWriter;
-use crate::io::{Condvar, Mutex, lock, wait};
+use crate::io::{Condvar, Mutex, lock, now, wait};
 use crate::proto::frame::{Header, Kind};
 use crate::shape::Same;
 
@@ -84,7 +85,7 @@ pub(super) fn serve(
 }
 
 /// Sends these calls at once, one behind the other, and awaits as many replies.
-fn converse(ours: &Arc<dyn Transport>, methods: &[u64]) {
+fn converse(ours: &Arc<dyn Transport>, reader: &mut FrameReader, methods: &[u64]) {
     let sender = thread::spawn({
         let (ours, methods) = (Arc::clone(ours), methods.to_vec());
         move || {
@@ -94,7 +95,6 @@ fn converse(ours: &Arc<dyn Transport>, methods: &[u64]) {
             }
         }
     });
-    let mut reader = FrameReader::new(Arc::clone(ours), u32::MAX);
     let mut replies: Vec<_> = methods
         .iter()
         .map(|_| {
@@ -112,7 +112,7 @@ fn run(capacity: usize, methods: &'static [u64]) {
     let (ours, theirs) = memory::pair(capacity);
     let ours: Arc<dyn Transport> = Arc::new(ours);
     let plugin = serve(Arc::new(theirs), Arc::new(Served(Arc::default())), 8);
-    converse(&ours, methods);
+    converse(&ours, &mut FrameReader::new(Arc::clone(&ours), u32::MAX), methods);
     ours.shut_down();
     assert!(matches!(plugin.join().unwrap(), ServeEnd::HostGone));
 }
@@ -127,6 +127,23 @@ fn short_calls_need_no_monitor() {
 #[test]
 fn methods_that_block_hold_up_nothing_else() {
     check(150, Clock::Ticks, || run(64, &[WAIT, WAIT, ECHO, OPEN, ECHO]));
+}
+
+/// The monitor sleeps after a while without calls, and is woken by the next one.
+#[test]
+fn a_method_that_blocks_after_a_long_silence_holds_up_nothing_else() {
+    check(100, Clock::Ticks, || {
+        let (ours, theirs) = memory::pair(256);
+        let ours: Arc<dyn Transport> = Arc::new(ours);
+        let plugin = serve(Arc::new(theirs), Arc::new(Served(Arc::default())), 8);
+        let mut reader = FrameReader::new(Arc::clone(&ours), u32::MAX);
+        converse(&ours, &mut reader, &[ECHO]);
+        let silence = reader.next_frame(Some(now() + Duration::from_secs(1)));
+        assert!(matches!(silence, Err(ReadEnd::Io(_))));
+        converse(&ours, &mut reader, &[WAIT, OPEN]);
+        ours.shut_down();
+        plugin.join().unwrap();
+    });
 }
 
 /// The calls arrive together, so that replies are held back for each other.

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 use shuttle::thread;
 
 use super::server::serve;
-use super::support::{limits, request, sealed, send};
+use super::support::{Alarm, limits, request, sealed, send};
 use super::{Clock, check};
+use crate::context;
 use crate::incoming::{Answer, Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::reader::FrameReader;
@@ -124,6 +125,24 @@ fn a_task_that_is_woken_while_it_is_polled_is_polled_again() {
 #[test]
 fn a_task_that_is_cancelled_while_it_is_polled_ends() {
     check(200, Clock::Ticks, || assert_eq!(run(true, false), Kind::FailureReply));
+}
+
+/// Between the look at the flag and the sleep there is no moment in which a cancellation is missed.
+#[test]
+fn a_cancellation_is_seen_or_wakes() {
+    check(100, Clock::StandsStill, || {
+        let context = context::State::new(None);
+        let cancelling = thread::spawn({
+            let context = Arc::clone(&context);
+            move || context.cancel()
+        });
+        let alarm = Arc::new(Alarm::default());
+        if !context.wake_when_cancelled(&Waker::from(Arc::clone(&alarm))) {
+            alarm.wait();
+            assert!(context.was_cancelled());
+        }
+        cancelling.join().unwrap();
+    });
 }
 
 #[test]

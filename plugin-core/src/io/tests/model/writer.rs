@@ -114,14 +114,35 @@ fn what_is_posted_goes_out_without_another_write() {
             }),
             thread::spawn({
                 let writer = Arc::clone(&writer);
-                move || writer.post(Header::of_call(Kind::Cancel, 2)).unwrap()
+                // The flusher that the first one starts may have nothing to do by the time of the second.
+                move || {
+                    [2, 3]
+                        .into_iter()
+                        .for_each(|call| writer.post(Header::of_call(Kind::Cancel, call)).unwrap())
+                }
             }),
         ];
         let mut reader = FrameReader::new(Arc::new(theirs), u32::MAX);
-        let mut calls = [(); 2].map(|()| reader.next_frame(None).unwrap().header.call);
+        let mut calls = [(); 3].map(|()| reader.next_frame(None).unwrap().header.call);
         calls.sort_unstable();
-        assert_eq!(calls, [1, 2]);
+        assert_eq!(calls, [1, 2, 3]);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+        writer.close();
+    });
+}
+
+/// It waits while much is left over, which nobody but the flusher writes.
+#[test]
+fn a_task_that_waits_for_room_is_woken() {
+    check(100, Clock::StandsStill, || {
+        let (ours, theirs) = memory::pair(16);
+        let writer = FrameWriter::new(Arc::new(ours), None);
+        let peer = peer(Arc::new(theirs));
+        for call in (1..8).chain([LAST]) {
+            let frame = frame(call);
+            block_on(pin!(poll_fn(|context| writer.poll_write(context, &[&frame])))).unwrap();
+        }
+        assert_eq!(peer.join().unwrap(), (1..8).collect::<Vec<_>>());
         writer.close();
     });
 }
