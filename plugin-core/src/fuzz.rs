@@ -76,7 +76,7 @@ pub fn read_frames(bytes: &[u8], limit: u32, pieces: impl IntoIterator<Item = us
         error = decoder.filled().err().map(|error| error.to_string());
         frames.extend(std::iter::from_fn(|| decoder.next_frame()));
         let arrived = bytes.len() - rest.len();
-        let most = 2 * arrived + 64 * 1024 + HEADER_LEN;
+        let most = 2 * arrived + crate::proto::frame::FIRST_STEP + HEADER_LEN;
         assert!(decoder.held() <= most, "{} bytes for {arrived}", decoder.held());
     }
     Stream { frames, error, is_between_frames: decoder.is_between_frames() }

@@ -6,6 +6,8 @@ use core::fmt;
 
 use super::message::CallPrefix;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use decoder::FIRST_STEP;
 pub(crate) use decoder::FrameDecoder;
 
 /// The size of a header in bytes.

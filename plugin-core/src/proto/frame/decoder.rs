@@ -15,7 +15,7 @@ pub(super) const READ_LEN: usize = 16 * 1024;
 
 /// How much memory a message gets on the word of its sender, in bytes: as much as one frame of a message in
 /// parts. Less costs a system call and a growth more for each message of medium size.
-pub(super) const FIRST_STEP: usize = 256 * 1024;
+pub(crate) const FIRST_STEP: usize = 256 * 1024;
 
 /// The bytes of the length of a string.
 const LENGTH_LEN: usize = size_of::<u64>();
