@@ -275,6 +275,13 @@ impl Connection {
         }
     }
 
+    /// Leaves the seat for good, since nothing more can be read.
+    fn end_stream(&self, end: ReadEnd) {
+        self.seat.end(end.into());
+        // The background thread may watch the connection.
+        self.transport.shut_down();
+    }
+
     /// Ends the stream because the peer cannot be dealt with any more. The reader sees it end, and tells
     /// the owner why.
     fn condemn(&self, end: StreamEnd) {
@@ -304,7 +311,7 @@ impl Connection {
                     }
                     // The background thread ends all calls, this one as well.
                     Err(end) => {
-                        self.seat.end(end.into());
+                        self.end_stream(end);
                         if reply.is_some() {
                             return reply;
                         }
@@ -405,7 +412,7 @@ impl Connection {
                 self.seat.rise(reader);
                 self.pass_on();
             }
-            Err(end) => self.seat.end(end.into()),
+            Err(end) => self.end_stream(end),
         }
     }
 
