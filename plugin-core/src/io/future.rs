@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::calls::Settled;
 use super::connection::{Connection, NoReply};
-use super::slot::Slot;
 use super::now;
+use super::slot::Slot;
 use super::timer::{Expire, Key};
 use super::writer::WriteError;
 use crate::error::Delivery;

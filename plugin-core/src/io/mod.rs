@@ -7,6 +7,8 @@
 mod answer;
 mod calls;
 pub(crate) mod connection;
+#[cfg_attr(feature = "tokio", path = "tokio.rs")]
+mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;
 mod lead;

@@ -69,7 +69,11 @@ fn tick() {
         let is_alone = IS_ALONE.get();
         let now = now();
         let due = CLOCK.with_borrow(|clock| {
-            clock.sleepers.range(..=(now, u64::MAX)).map(|(_, sleeper)| Arc::clone(sleeper)).collect::<Vec<_>>()
+            clock
+                .sleepers
+                .range(..=(now, u64::MAX))
+                .map(|(_, sleeper)| Arc::clone(sleeper))
+                .collect::<Vec<_>>()
         });
         for sleeper in &due {
             sleeper.notify_all();
@@ -113,7 +117,10 @@ impl Waits {
         left: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
         if left > HORIZON {
-            return self.wait(guard).map(|guard| (guard, ())).map_err(|error| PoisonError::new((error.into_inner(), ())));
+            return self
+                .wait(guard)
+                .map(|guard| (guard, ()))
+                .map_err(|error| PoisonError::new((error.into_inner(), ())));
         }
         let at = now() + left;
         let key = CLOCK.with_borrow_mut(|clock| {
@@ -135,7 +142,12 @@ impl<S: Scheduler> Scheduler for Watched<S> {
         self.0.new_execution()
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
         IS_ALONE.set(runnable.len() == 1);
         self.0.next_task(runnable, current, is_yielding)
     }

@@ -27,7 +27,9 @@ fn every_call_gets_its_own_reply_once() {
         };
         let threads = [
             with(|connection, _| assert_eq!(call(connection, WAIT, 1, None).unwrap(), 1)),
-            with(|connection, _| assert_eq!(number_of(&block_on(future(connection, ECHO, 2, None)).unwrap()), 2)),
+            with(|connection, _| {
+                assert_eq!(number_of(&block_on(future(connection, ECHO, 2, None)).unwrap()), 2)
+            }),
             with(|connection, _| {
                 if let Some(reply) = poll_and_drop(future(connection, ECHO, 3, None)) {
                     assert_eq!(number_of(&reply.unwrap()), 3);
@@ -73,7 +75,10 @@ fn a_close_ends_every_call() {
                 is_reply_or_end(call(connection, ECHO, 2, None), 2);
             }),
             with(|connection| {
-                is_reply_or_end(block_on(future(connection, ECHO, 3, None)).map(|reply| number_of(&reply)), 3);
+                is_reply_or_end(
+                    block_on(future(connection, ECHO, 3, None)).map(|reply| number_of(&reply)),
+                    3,
+                );
             }),
         ];
         connection.close(DisconnectCause::Killed);
@@ -98,7 +103,12 @@ fn the_end_of_the_plugin_ends_every_call() {
         });
         let task = thread::spawn({
             let connection = Arc::clone(&connection);
-            move || is_reply_or_end(block_on(future(&connection, ECHO, 2, None)).map(|reply| number_of(&reply)), 2)
+            move || {
+                is_reply_or_end(
+                    block_on(future(&connection, ECHO, 2, None)).map(|reply| number_of(&reply)),
+                    2,
+                )
+            }
         });
         theirs.shut_down();
         thread.join().unwrap();

@@ -50,15 +50,15 @@ fn write_all(writer: &Arc<FrameWriter>, timeout: Option<Duration>) -> Vec<JoinHa
         let writer = Arc::clone(writer);
         thread::spawn(move || (first..first + FRAMES).filter(|call| write(&writer, *call, timeout)).collect())
     };
-    let write = |writer: &Arc<FrameWriter>, call, timeout: Option<Duration>| {
-        match writer.write(&[&frame(call)[..10], &frame(call)[10..]], timeout.map(|after| now() + after)) {
-            Ok(()) | Err(WriteError::Unfinished) => true,
-            Err(WriteError::NoTurn) => {
-                assert!(timeout.is_some());
-                false
-            }
-            Err(error) => panic!("{error:?}"),
+    let write = |writer: &Arc<FrameWriter>, call, timeout: Option<Duration>| match writer
+        .write(&[&frame(call)[..10], &frame(call)[10..]], timeout.map(|after| now() + after))
+    {
+        Ok(()) | Err(WriteError::Unfinished) => true,
+        Err(WriteError::NoTurn) => {
+            assert!(timeout.is_some());
+            false
         }
+        Err(error) => panic!("{error:?}"),
     };
     vec![
         with(10, write),
