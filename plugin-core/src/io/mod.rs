@@ -25,8 +25,10 @@ pub(crate) mod writer;
 
 pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
-#[cfg(all(test, shuttle))]
+#[cfg(shuttle)]
+#[cfg(test)]
 #[path = "tests/model/mod.rs"]
 mod model;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests;
