@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plugin_core::{CallError, Handshake, Result, plugin_interface};
 use serde::{Deserialize, Serialize};
@@ -199,6 +200,25 @@ pub trait Clock {
     async fn show(&self, prefix: &str) -> Result<String>;
 }
 
+/// Methods that need tokio.
+#[plugin_interface]
+pub trait Errands {
+    /// Sleeps and says on which thread it woke up.
+    async fn nap(&self, millis: u64) -> Result<String>;
+    /// Gives back what it got, from a task over a socket.
+    async fn exchange(&self, bytes: &[u8]) -> Result<Vec<u8>>;
+    /// Waits for ever.
+    async fn wait(&self) -> Result<()>;
+    /// Panics, after a pause unless it is of no length.
+    async fn crack(&self, millis: u64) -> Result<()>;
+    /// As many bytes as asked for, after a pause.
+    async fn zeros(&self, count: u64) -> Result<Vec<u8>>;
+    /// How long the caller still waits, after a pause.
+    async fn time_left(&self) -> Result<Option<Duration>>;
+    /// How many calls of [`wait`](Self::wait) and [`zeros`](Self::zeros) began, and how many ended.
+    fn counts(&self) -> Result<(u64, u64)>;
+}
+
 /// What a plugin sees of the world.
 #[plugin_interface]
 pub trait Surroundings {
@@ -315,7 +335,7 @@ pub trait Shapes {
     /// One that may be absent.
     fn option(&self) -> Result<Option<u8>>;
     /// A time span.
-    fn duration(&self) -> Result<std::time::Duration>;
+    fn duration(&self) -> Result<Duration>;
     /// A point in time.
     fn time(&self) -> Result<std::time::SystemTime>;
     /// A structure.

@@ -37,6 +37,11 @@
 //! All of them only add. `log` sends the records of the `log` crate to the host, `tracing` the events of the
 //! `tracing` crate; both are on by default. `bytes` carries the `Bytes` of the crate `bytes` as it carries
 //! `Vec<u8>`, without copies of what is received; an argument or result is recognised by that name.
+//!
+//! `tokio` is for plugins whose `async` methods use tokio's timers, sockets and tasks: they run in the
+//! multi-thread runtime that [`serve`] is called in, or else in one of two threads that the first of them
+//! starts. What they need of tokio beside the runtime is named in the plugin's own dependency on it, as
+//! `features = ["net", "time"]`.
 
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]

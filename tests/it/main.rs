@@ -26,6 +26,9 @@ mod hostile;
 mod launching;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(feature = "tokio")]
+#[cfg(test)]
+mod on_tokio;
 #[cfg(test)]
 mod output;
 #[cfg(test)]

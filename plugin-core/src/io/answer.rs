@@ -28,25 +28,31 @@ pub(super) enum Work {
 impl Server {
     /// Has a worker thread run a call.
     pub(super) fn submit(self: &Arc<Self>, call: Call) {
-        if let Err((Work::Call(call), error)) = self.workers.submit(Work::Call(call)) {
-            let reason = error.to_string();
-            self.reply(call.frame.header, Err(FailureMessage::NoThread { reason }), false);
+        self.submit_work(Work::Call(call));
+    }
+
+    /// Has an `async` method go on.
+    pub(super) fn submit_task(self: &Arc<Self>, task: Arc<Task>) {
+        if let Some(task) = self.executor.spawn(self, task) {
+            self.submit_work(Work::Task(task));
         }
     }
 
-    /// Has a worker thread go on with an `async` method.
-    pub(super) fn submit_task(self: &Arc<Self>, task: Arc<Task>) {
-        if let Err((Work::Task(task), error)) = self.workers.submit(Work::Task(task)) {
-            let reason = error.to_string();
-            self.reply(task.header(), Err(FailureMessage::NoThread { reason }), false);
-        }
+    fn submit_work(self: &Arc<Self>, work: Work) {
+        // What comes back without a thread may be what another thread has submitted meanwhile.
+        let Err((work, error)) = self.workers.submit(work) else { return };
+        let header = match work {
+            Work::Call(call) => call.frame.header,
+            Work::Task(task) => task.header(),
+        };
+        self.reply(header, Err(FailureMessage::NoThread { reason: error.to_string() }), false);
     }
 
     /// Does what a worker thread was given.
     pub(super) fn work(self: &Arc<Self>, work: Work) {
         match work {
             Work::Call(call) => self.answer(call, false),
-            Work::Task(task) => self.go_on(&task, false),
+            Work::Task(task) => self.go_on(&task),
         }
     }
 
@@ -71,15 +77,35 @@ impl Server {
 
     /// Begins an `async` method.
     fn begin(self: &Arc<Self>, header: Header, context: Arc<context::State>, rest: Rest, more_follow: bool) {
-        self.go_on(&Task::new(self, header, context, rest), more_follow);
+        let task = Task::new(self, header, context, rest);
+        if let Some(outcome) = ended(self.executor.enter(|| task.poll())) {
+            self.reply(header, outcome, more_follow);
+        }
     }
 
-    fn go_on(self: &Arc<Self>, task: &Arc<Task>, more_follow: bool) {
-        match task.poll() {
-            Polled::Pending => {}
-            Polled::Cancelled => self.reply(task.header(), Err(FailureMessage::Cancelled), more_follow),
-            Polled::Ready(result) => self.reply(task.header(), outcome(result), more_follow),
+    /// Goes on with an `async` method.
+    fn go_on(self: &Arc<Self>, task: &Arc<Task>) {
+        if let Some(outcome) = ended(task.poll()) {
+            self.reply(task.header(), outcome, false);
         }
+    }
+
+    /// Goes on with an `async` method on a thread of a runtime, which must not wait for the host.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
+        let Some(outcome) = ended(task.poll()) else { return };
+        let header = task.header();
+        lock(&self.state).running.begin_reply(header.call);
+        let written = match outcome {
+            Ok(Reply { kind, message }) => {
+                self.writer.write_in_task(message, Header::of_call(kind, header.call)).await
+            }
+            Err(failure) => {
+                let header = Header::of_call(Kind::FailureReply, header.call);
+                self.writer.write_message_in_task(header, &failure).await
+            }
+        };
+        self.end_reply(written);
     }
 
     /// Writes what was held back.
@@ -107,6 +133,11 @@ impl Server {
                 self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
         };
+        self.end_reply(written);
+    }
+
+    /// Takes note that a reply has been written.
+    fn end_reply(&self, written: Result<(), WriteError>) {
         self.check(written);
         let mut state = lock(&self.state);
         state.running.end_reply();
@@ -121,6 +152,15 @@ impl Server {
         {
             (self.on_broken)(&error);
         }
+    }
+}
+
+/// The outcome of a method that has ended.
+fn ended(polled: Polled) -> Option<Result<Reply, FailureMessage>> {
+    match polled {
+        Polled::Pending => None,
+        Polled::Cancelled => Some(Err(FailureMessage::Cancelled)),
+        Polled::Ready(result) => Some(outcome(result)),
     }
 }
 

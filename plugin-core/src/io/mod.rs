@@ -7,6 +7,8 @@
 mod answer;
 mod calls;
 pub(crate) mod connection;
+#[cfg_attr(feature = "tokio", path = "tokio.rs")]
+mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;
 mod lead;
@@ -23,8 +25,10 @@ pub(crate) mod writer;
 
 pub(crate) use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
-#[cfg(all(test, shuttle))]
+#[cfg(shuttle)]
+#[cfg(test)]
 #[path = "tests/model/mod.rs"]
 mod model;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests;

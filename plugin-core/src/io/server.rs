@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::answer::Work;
+use super::executor::Executor;
 use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
 use super::workers::Workers;
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     pub(super) writer: Arc<FrameWriter>,
     /// Run the calls that are not run where they are read.
     pub(super) workers: Arc<Workers<Work>>,
+    /// Polls `async` methods that go on.
+    pub(super) executor: Executor,
     /// The instances; the host names them by their position, from 1. Taken out at the end, so that what the
     /// plugin does when it is dropped is done before the process ends.
     pub(super) services: Mutex<Arc<[Arc<dyn Service>]>>,
@@ -87,6 +90,7 @@ impl Server {
                     }
                 }
             }),
+            executor: Executor::new(),
             writer,
             services: Mutex::new(services.into()),
             state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
@@ -110,6 +114,7 @@ impl Server {
             call.cancel();
         }
         self.workers.close();
+        self.executor.close();
         end
     }
 

@@ -475,7 +475,7 @@ impl From<End> for WriteError {
     }
 }
 
-fn message_frame<T: serde::Serialize>(header: Header, message: &T) -> Result<Vec<u8>, WriteError> {
+pub(super) fn message_frame<T: serde::Serialize>(header: Header, message: &T) -> Result<Vec<u8>, WriteError> {
     let mut frame = vec![0; HEADER_LEN];
     codec::encode(message, &mut frame, CONTROL_LIMIT as usize + HEADER_LEN)
         .map_err(|error| WriteError::Io(io::Error::other(error)))?;

@@ -9,5 +9,6 @@ mod parts;
 mod reader;
 mod seat;
 mod support;
+mod tasks;
 mod workers;
 mod writer;

@@ -1,8 +1,11 @@
 //! A service with methods that do what a test needs, and both sides of a connection to it.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Poll, Waker};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -46,6 +49,12 @@ pub(super) const TESTER: Interface = Interface::new(
     ],
 );
 
+/// Methods that take a text and give one, and that no hello names.
+const MORE: [&str; 3] = ["spin", "left", "nested"];
+
+/// The `async` ones of that kind.
+const LATER: [&str; 5] = ["later", "restless", "crack", "left_later", "nested_later"];
+
 /// Runs the calls of the tests and remembers them.
 #[derive(Default)]
 pub(super) struct Tester {
@@ -60,6 +69,12 @@ struct State {
     waiting: usize,
     most_waiting: usize,
     is_open: bool,
+    /// What else happened, and how often.
+    notes: BTreeMap<String, usize>,
+    /// Of the calls of `later`.
+    wakers: Vec<Waker>,
+    /// Whom `nested` calls.
+    inner: Option<Remote>,
 }
 
 impl Tester {
@@ -80,9 +95,45 @@ impl Tester {
         assert!(!timeout.timed_out(), "{} of {count} calls came", state.waiting);
     }
 
-    /// Lets all calls of `wait` return, now and later.
+    /// Lets all calls of `wait` and `later` return, now and later.
     pub(super) fn open(&self) {
-        lock(&self.state).is_open = true;
+        let mut state = lock(&self.state);
+        state.is_open = true;
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Sets whom `nested` and `nested_later` call.
+    pub(super) fn set_inner(&self, inner: Remote) {
+        lock(&self.state).inner = Some(inner);
+    }
+
+    fn inner(&self) -> Remote {
+        lock(&self.state).inner.clone().unwrap()
+    }
+
+    pub(super) fn noted(&self, note: &str) -> usize {
+        lock(&self.state).notes.get(note).copied().unwrap_or(0)
+    }
+
+    /// Blocks until something has happened so often.
+    pub(super) fn await_noted(&self, note: &str, count: usize) {
+        let state = lock(&self.state);
+        let is_missing = |state: &mut State| state.notes.get(note).is_none_or(|noted| *noted < count);
+        let (state, timeout) = self.changed.wait_timeout_while(state, PATIENCE, is_missing).unwrap();
+        assert!(!timeout.timed_out(), "`{note}` did not happen {count} times: {:?}", state.notes);
+    }
+
+    fn note_timed_out(&self, answer: &Result<String, CallError>) {
+        if answer.as_ref().is_err_and(CallError::is_timed_out) {
+            self.note("inner timed out");
+        }
+    }
+
+    fn note(&self, note: &str) {
+        *lock(&self.state).notes.entry(note.to_owned()).or_default() += 1;
         self.changed.notify_all();
     }
 
@@ -105,8 +156,13 @@ impl Service for Served {
     }
 
     fn dispatch(&self, request: Request) -> Outcome {
-        match TESTER.methods.iter().find(|method| method.id == request.method()) {
-            Some(method) => Outcome::now(request, |call| self.run(method.name, call)),
+        let id = request.method();
+        if let Some(method) = LATER.into_iter().find(|name| method_id(name) == id) {
+            return Outcome::Later(Box::pin(run_later(Arc::clone(&self.0), method, request)));
+        }
+        let mut names = TESTER.methods.iter().map(|method| method.name).chain(MORE);
+        match names.find(|name| method_id(name) == id) {
+            Some(method) => Outcome::now(request, |call| self.run(method, call)),
             None => Outcome::Now(Err(Refusal::UnknownMethod)),
         }
     }
@@ -125,10 +181,131 @@ impl Served {
                 self.0.wait();
                 call.value::<Text, String>(text)
             }
+            "spin" => {
+                self.0.note("spin begun");
+                let context = crate::call();
+                let until = patience();
+                while !context.is_cancelled() {
+                    assert!(Instant::now() < until, "nobody cancels the call");
+                    std::thread::yield_now();
+                }
+                self.0.note("spin stopped");
+                call.value::<Text, String>(text)
+            }
+            "left" => call.value::<Text, String>(left()),
+            "nested" => {
+                let answer = self::call(&self.0.inner(), inner_method(&text), &text);
+                self.0.note_timed_out(&answer);
+                call.result::<Text, Same, _, _>(answer)
+            }
             _ => call.value::<Text, String>(text),
         }
     }
 }
+
+/// Runs an asynchronous method.
+async fn run_later(tester: Arc<Tester>, method: &'static str, mut request: Request) -> Answer {
+    let mut call = request.open();
+    let text = call.arg::<Text, String>("text")?;
+    call.end_args()?;
+    *lock(&tester.state).runs.entry(text.clone()).or_default() += 1;
+    tester.note(&format!("{method} begun"));
+    let ended = Ended(&tester, method);
+    let answer = go_on(&tester, method, text).await;
+    std::mem::forget(ended);
+    call.result::<Text, Same, _, _>(answer)
+}
+
+async fn go_on(tester: &Tester, method: &str, text: String) -> Result<String, CallError> {
+    match method {
+        "later" => {
+            poll_fn(|context| {
+                let mut state = lock(&tester.state);
+                if state.is_open {
+                    return Poll::Ready(());
+                }
+                state.wakers.push(context.waker().clone());
+                Poll::Pending
+            })
+            .await;
+        }
+        "restless" => {
+            let mut left: usize = text.parse().unwrap();
+            poll_fn(|context| {
+                tester.note("restless polled");
+                if left == 0 {
+                    return Poll::Ready(());
+                }
+                left -= 1;
+                // However often it is woken while it is polled, it is to be polled once more.
+                context.waker().wake_by_ref();
+                context.waker().wake_by_ref();
+                context.waker().clone().wake();
+                Poll::Pending
+            })
+            .await;
+        }
+        "crack" => {
+            if text == "late" {
+                pause().await;
+            }
+            panic!("{text}");
+        }
+        "left_later" => {
+            pause().await;
+            return Ok(left());
+        }
+        _ => {
+            pause().await;
+            let answer = task(&tester.inner(), inner_method(&text), &text).await;
+            tester.note_timed_out(&answer);
+            return answer;
+        }
+    }
+    Ok(text)
+}
+
+/// Notes that an asynchronous method ended before it was done.
+struct Ended<'t>(&'t Tester, &'static str);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.note(&format!("{} dropped", self.1));
+    }
+}
+
+/// What a method makes a call of.
+fn inner_method(text: &str) -> &'static str {
+    if text.is_empty() { "left" } else { "wait" }
+}
+
+fn left() -> String {
+    let context = crate::call();
+    assert_eq!(context.deadline().is_some(), context.time_left().is_some());
+    format!("{:?}", context.time_left().map(|left| left.as_micros()))
+}
+
+/// Waits once for a wake that comes at once.
+async fn pause() {
+    let mut is_over = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A call of a task.
+pub(super) fn task(remote: &Remote, method: &'static str, text: &str) -> Task {
+    let mut call = OutgoingCall::new(remote, method, method_id(method));
+    call.arg::<Text, str>("text", text);
+    Box::pin(call.value_async::<Text, String>())
+}
+
+pub(super) type Task = Pin<Box<dyn Future<Output = Result<String, CallError>> + Send>>;
 
 /// What the owner of the connection was told.
 #[derive(Default)]
