@@ -3,8 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use plugin_host::PluginProcess;
+
 use crate::Result;
-use crate::plugin;
+use crate::plugin::{self, EchoClient};
 use crate::raw::Peer;
 use crate::rounds::{Figure, Measure};
 use crate::stats::quantile;
@@ -21,7 +23,11 @@ pub(crate) struct Latency {
     calls: usize,
     warm_up: usize,
     pause: Option<Duration>,
+    start: Start,
 }
+
+/// How a plugin is started.
+type Start = fn() -> Result<(PluginProcess, EchoClient)>;
 
 impl Latency {
     /// Each call follows the one before at once. 20,000 put 200 above the 99th percentile.
@@ -32,6 +38,16 @@ impl Latency {
             calls,
             warm_up: calls / 10,
             pause: None,
+            start: plugin::start,
+        }
+    }
+
+    /// The same, where nobody stays awake.
+    pub(crate) fn without_spin(quick: bool) -> Self {
+        Self {
+            names: ["call of 16 bytes, no spin, median", "call of 16 bytes, no spin, 99th percentile"],
+            start: plugin::start_without_spin,
+            ..Self::back_to_back(quick)
         }
     }
 
@@ -42,6 +58,7 @@ impl Latency {
             calls: if quick { 30 } else { 300 },
             warm_up: 5,
             pause: Some(PAUSE),
+            start: plugin::start,
         }
     }
 
@@ -69,7 +86,7 @@ impl Measure for Latency {
     }
 
     fn plugin(&self) -> Result<Vec<f64>> {
-        let (plugin, client) = plugin::start()?;
+        let (plugin, client) = (self.start)()?;
         let values = self.sample(|| plugin::call(&client, &PAYLOAD))?;
         plugin.shutdown()?;
         Ok(values)

@@ -68,6 +68,7 @@ fn host(options: &Options) -> Result<()> {
 fn all(quick: bool) -> Vec<Box<dyn Measure>> {
     let mut measures: Vec<Box<dyn Measure>> = vec![
         Box::new(latency::Latency::back_to_back(quick)),
+        Box::new(latency::Latency::without_spin(quick)),
         Box::new(latency::Latency::sparse(quick)),
         Box::new(throughput::Throughput::new("calls by 8 threads", 8, quick)),
         Box::new(throughput::Throughput::new("calls by 64 threads", 64, quick)),

@@ -1,5 +1,7 @@
 //! The plugin that is measured: it gives back what it gets.
 
+use std::time::Duration;
+
 use plugin_core::{Plugin, plugin_interface};
 use plugin_host::{Launcher, PluginProcess};
 
@@ -32,6 +34,13 @@ impl Echo for Echoing {
 /// A plugin that has just been started, and a client of it.
 pub fn start() -> Result<(PluginProcess, EchoClient)> {
     let plugin = Launcher::current_exe()?.spawn()?;
+    let client = plugin.client()?;
+    Ok((plugin, client))
+}
+
+/// As [`start`], where both sides sleep as soon as there is nothing to read, as a bare socket does.
+pub fn start_without_spin() -> Result<(PluginProcess, EchoClient)> {
+    let plugin = Launcher::current_exe()?.spin(Duration::ZERO).spawn()?;
     let client = plugin.client()?;
     Ok((plugin, client))
 }
