@@ -17,6 +17,7 @@ pub mod raw;
 pub mod report;
 mod rounds;
 pub mod stats;
+mod tasks;
 mod throughput;
 
 use std::error::Error;
@@ -72,6 +73,8 @@ fn all(quick: bool) -> Vec<Box<dyn Measure>> {
         Box::new(latency::Latency::sparse(quick)),
         Box::new(throughput::Throughput::new("calls by 8 threads", 8, quick)),
         Box::new(throughput::Throughput::new("calls by 64 threads", 64, quick)),
+        Box::new(tasks::Tasks::new("calls by 64 tasks", 64, quick)),
+        Box::new(tasks::Tasks::new("calls by 1,000 tasks, 64 threads on bare sockets", 1_000, quick)),
     ];
     measures.extend(echo::Echo::all(quick).map(|echo| Box::new(echo) as Box<dyn Measure>));
     measures.push(Box::new(launch::Launch::new(quick)));

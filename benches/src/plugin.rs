@@ -12,6 +12,8 @@ use crate::Result;
 pub trait Echo {
     /// Gives back `bytes`.
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>>;
+    /// As [`echo`](Self::echo), for tasks.
+    async fn echo_async(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>>;
     /// Gives back `bytes` themselves, where [`echo`](Self::echo) gives back a copy of its own.
     fn reflect(&self, bytes: Vec<u8>) -> plugin_core::Result<Vec<u8>>;
 }
@@ -23,6 +25,10 @@ pub struct Echoing;
 
 impl Echo for Echoing {
     fn echo(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>> {
+        Ok(bytes.to_vec())
+    }
+
+    async fn echo_async(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>> {
         Ok(bytes.to_vec())
     }
 
@@ -65,7 +71,15 @@ pub fn reflect(client: &EchoClient, payload: &mut Vec<u8>) -> Result<()> {
 
 /// One call, and a look at how much came back: to look at every byte takes longer than some calls.
 pub fn call(client: &EchoClient, payload: &[u8]) -> Result<()> {
-    let reply = client.echo(payload)?;
+    count(&client.echo(payload)?, payload)
+}
+
+/// As [`call`], for a task.
+pub async fn call_async(client: &EchoClient, payload: &[u8]) -> Result<()> {
+    count(&client.echo_async(payload).await?, payload)
+}
+
+fn count(reply: &[u8], payload: &[u8]) -> Result<()> {
     if reply.len() != payload.len() {
         return Err(format!("{} bytes came back for {}", reply.len(), payload.len()).into());
     }

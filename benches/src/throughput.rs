@@ -8,7 +8,7 @@ use crate::plugin;
 use crate::raw::{Peer, Socket};
 use crate::rounds::{Figure, Measure};
 
-const PAYLOAD: [u8; 16] = *b"sixteen bytes...";
+pub(crate) const PAYLOAD: [u8; 16] = *b"sixteen bytes...";
 
 /// Threads that call as fast as they can, beside as many threads with a bare connection each.
 pub(crate) struct Throughput {
@@ -25,6 +25,16 @@ impl Throughput {
         // Until all threads on both sides have started, which takes them milliseconds.
         let warm_up = Duration::from_millis(100);
         Self { name, threads, warm_up, time }
+    }
+
+    /// How long callers call before they are counted.
+    pub(crate) fn warm_up(&self) -> Duration {
+        self.warm_up
+    }
+
+    /// How long calls are counted.
+    pub(crate) fn time(&self) -> Duration {
+        self.time
     }
 
     /// Calls a second, over all `callers`, each in a thread of its own.
