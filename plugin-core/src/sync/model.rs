@@ -25,7 +25,7 @@ const MAX_IDLE_JUMPS: u32 = 1000;
 const RARELY: u32 = 16;
 
 /// Deadlines that are further away than this never come.
-const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 

@@ -12,6 +12,7 @@ use crate::error::DisconnectCause;
 use crate::io::connection::NoReply;
 use crate::io::lock;
 use crate::io::now;
+use crate::sync::model::HORIZON;
 
 /// Two threads, a task, a task that is dropped, and a thread whose deadline comes.
 #[test]
@@ -115,5 +116,35 @@ fn the_end_of_the_plugin_ends_every_call() {
         task.join().unwrap();
         plugin.join().unwrap();
         assert_eq!(connection.in_flight(), 0);
+    });
+}
+
+/// The deadlines of tasks, of which the next one may be added last; a deadline beyond the clock never comes.
+#[test]
+fn the_next_deadline_of_a_task_comes_whatever_others_there_are() {
+    check(150, Clock::Ticks, || {
+        let (connection, _theirs, _) = connect(64, 8);
+        let waiting = thread::spawn({
+            let connection = Arc::clone(&connection);
+            move || block_on(future(&connection, ECHO, 1, Some(now() + 2 * HORIZON)))
+        });
+        let hasty = block_on(future(&connection, ECHO, 2, Some(now() + Duration::from_millis(5))));
+        assert!(matches!(hasty, Err(NoReply::TimedOut(_))), "{hasty:?}");
+        connection.close(DisconnectCause::Killed);
+        assert!(matches!(waiting.join().unwrap(), Err(NoReply::Disconnected(..))));
+    });
+}
+
+/// No tick comes that would let the timer see it.
+#[test]
+fn a_close_ends_the_timer() {
+    check(150, Clock::StandsStill, || {
+        let (connection, _theirs, _) = connect(64, 8);
+        let waiting = thread::spawn({
+            let connection = Arc::clone(&connection);
+            move || block_on(future(&connection, ECHO, 1, Some(now() + Duration::from_secs(1))))
+        });
+        connection.close(DisconnectCause::Killed);
+        assert!(matches!(waiting.join().unwrap(), Err(NoReply::Disconnected(..))));
     });
 }
