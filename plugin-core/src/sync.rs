@@ -94,6 +94,10 @@ pub fn wait<'a, T>(
 /// # Errors
 /// When the system has none to spare.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    #[cfg(shuttle)]
+    if self::model::has_no_thread() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 

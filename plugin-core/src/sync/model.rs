@@ -33,6 +33,8 @@ thread_local! {
     static CLOCK: RefCell<Clock> = const { RefCell::new(Clock::new()) };
     /// Whether the thread that runs is the only one that can.
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Whether threads cannot be started now and then.
+    static IS_SCARCE: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Clock {
@@ -56,10 +58,25 @@ pub(crate) fn now() -> Instant {
 /// Begins a run; without `ticks` its clock stands still.
 pub(crate) fn begin(ticks: bool) {
     CLOCK.set(Clock::new());
+    IS_SCARCE.set(false);
     if ticks {
         // Nobody waits for it, and it ends with the others.
         drop(shuttle::future::spawn(async { tick() }));
     }
+}
+
+/// Has every other thread that the engine wants to start from now on refused by the system.
+pub(crate) fn make_threads_scarce() {
+    IS_SCARCE.set(true);
+}
+
+/// Whether the system refuses a thread. It takes its time for that.
+pub(super) fn has_no_thread() -> bool {
+    let is_refused = IS_SCARCE.get() && thread_rng().gen_range(0..2) == 0;
+    if is_refused {
+        shuttle::thread::yield_now();
+    }
+    is_refused
 }
 
 fn tick() {

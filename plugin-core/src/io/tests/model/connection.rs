@@ -12,7 +12,7 @@ use crate::error::DisconnectCause;
 use crate::io::connection::NoReply;
 use crate::io::lock;
 use crate::io::now;
-use crate::sync::model::HORIZON;
+use crate::sync::model::{HORIZON, make_threads_scarce};
 
 /// Two threads, a task, a task that is dropped, and a thread whose deadline comes.
 #[test]
@@ -132,6 +132,25 @@ fn the_next_deadline_of_a_task_comes_whatever_others_there_are() {
         assert!(matches!(hasty, Err(NoReply::TimedOut(_))), "{hasty:?}");
         connection.close(DisconnectCause::Killed);
         assert!(matches!(waiting.join().unwrap(), Err(NoReply::Disconnected(..))));
+    });
+}
+
+/// One that has a deadline learns it when no thread waits for that. The pipe takes all, so that nobody has to flush.
+#[test]
+fn a_task_whose_deadline_nobody_waits_for_is_told() {
+    check(150, Clock::Ticks, || {
+        let (connection, _theirs, _) = connect(256, 8);
+        make_threads_scarce();
+        let tasks = [1, 2].map(|number| {
+            let connection = Arc::clone(&connection);
+            thread::spawn(move || {
+                let deadline = now() + Duration::from_millis(number.into());
+                let result = block_on(future(&connection, ECHO, number, Some(deadline)));
+                assert!(matches!(result, Err(NoReply::TimedOut(_) | NoReply::NoTimer(_))), "{result:?}");
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        connection.close(DisconnectCause::Killed);
     });
 }
 

@@ -12,10 +12,12 @@ use crate::interface::{Interface, Service};
 use crate::io::reader::{FrameReader, ReadEnd};
 use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::{Transport, memory};
+use crate::io::workers::Workers;
 use crate::io::writer::FrameWriter;
 use crate::io::{Condvar, Mutex, lock, now, wait};
 use crate::proto::frame::{Header, Kind};
 use crate::shape::Same;
+use crate::sync::model::make_threads_scarce;
 
 /// The method that returns when [`OPEN`] has been called.
 pub(super) const WAIT: u64 = 2;
@@ -150,6 +152,59 @@ fn a_method_that_blocks_after_a_long_silence_holds_up_nothing_else() {
 #[test]
 fn no_reply_of_a_batch_is_held_back_for_good() {
     check(150, Clock::Ticks, || run(1024, &[ECHO, WAIT, OPEN, ECHO, WAIT]));
+}
+
+/// A call whose thread the system refuses is answered too.
+#[test]
+fn calls_are_answered_although_threads_are_scarce() {
+    check(300, Clock::Ticks, || {
+        let (ours, theirs) = memory::pair(1024);
+        let ours: Arc<dyn Transport> = Arc::new(ours);
+        let plugin = serve(Arc::new(theirs), Arc::new(Served(Arc::default())), 8);
+        make_threads_scarce();
+        for number in 1..5 {
+            let (header, frame) = request(ECHO, number);
+            send(&*ours, &sealed(Header { call: number.into(), ..header }, &frame[32..]));
+        }
+        let mut reader = FrameReader::new(Arc::clone(&ours), u32::MAX);
+        let mut calls = [(); 4].map(|()| reader.next_frame(None).unwrap().header.call);
+        calls.sort_unstable();
+        assert_eq!(calls, [1, 2, 3, 4]);
+        ours.shut_down();
+        plugin.join().unwrap();
+    });
+}
+
+/// As with two tasks that go on at once: both find that they need a thread of their own.
+#[test]
+fn no_job_is_lost_although_threads_are_scarce() {
+    check(300, Clock::Ticks, || {
+        make_threads_scarce();
+        let done = Arc::new(Mutex::new(0));
+        let workers = Workers::new({
+            let done = Arc::clone(&done);
+            move |()| *lock(&done) += 1
+        });
+        let submitting = [(); 2].map(|()| {
+            let (workers, done) = (Arc::clone(&workers), Arc::clone(&done));
+            thread::spawn(move || {
+                if workers.submit(()).is_err() {
+                    *lock(&done) += 1;
+                }
+            })
+        });
+        submitting.into_iter().for_each(|thread| thread.join().unwrap());
+        workers.close();
+        // The workers end when all is done.
+        wait_for(|| *lock(&done) == 2);
+    });
+}
+
+fn wait_for(condition: impl Fn() -> bool) {
+    let (never, until) = (Condvar::new(), Mutex::new(()));
+    while !condition() {
+        drop(wait(&never, lock(&until), Some(now() + Duration::from_millis(1))));
+    }
 }
 
 /// The host asks for the end while calls run.
