@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 #[cfg(shuttle)]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests begin the runs of the model"))]
 pub(crate) mod model;
 
 #[cfg(not(shuttle))]
@@ -95,7 +96,7 @@ pub fn wait<'a, T>(
 /// When the system has none to spare.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     #[cfg(shuttle)]
-    if self::model::has_no_thread() {
+    if model::has_no_thread() {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     Builder::new().name(name.to_owned()).spawn(run).map(drop)

@@ -22,8 +22,10 @@ pub(crate) mod writer;
 
 pub(crate) use crate::sync::{Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 #[path = "tests/model/mod.rs"]
 mod model;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
