@@ -2,7 +2,7 @@
 //! deadline, and to tell nobody costs nothing.
 //!
 //! All that moves frames takes its threads, locks, atomics and its clock from here alone. Under `--cfg shuttle`
-//! they are those of a [model](self::model), which runs one thread at a time in an order that it chooses.
+//! they are those of a model, see `sync/model.rs`, which runs one thread at a time in an order that it chooses.
 
 use std::io;
 use std::sync::PoisonError;

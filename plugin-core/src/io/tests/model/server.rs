@@ -200,6 +200,17 @@ fn no_job_is_lost_although_threads_are_scarce() {
     });
 }
 
+/// No tick comes that would let an idle worker see it.
+#[test]
+fn a_close_ends_the_workers() {
+    check(100, Clock::StandsStill, || {
+        let workers = Workers::new(|()| {});
+        workers.submit(()).unwrap();
+        workers.submit(()).unwrap();
+        workers.close();
+    });
+}
+
 fn wait_for(condition: impl Fn() -> bool) {
     let (never, until) = (Condvar::new(), Mutex::new(()));
     while !condition() {
