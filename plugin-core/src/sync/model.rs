@@ -17,8 +17,8 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use shuttle::sync::{Condvar, MutexGuard};
 
-/// How often the clock may jump because every thread waits. A scenario needs less than a hundred jumps; one that needs
-/// more will never end.
+/// How often the clock may jump because every thread waits. The longest waits of the engine are ten seconds, which are
+/// 160 of its longest ticks; a scenario that needs many more will never end.
 const MAX_IDLE_JUMPS: u32 = 1000;
 
 /// One in how many looks at the clock lets it jump although threads could run.
