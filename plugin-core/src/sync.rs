@@ -2,7 +2,7 @@
 //! deadline, and to tell nobody costs nothing.
 //!
 //! All that moves frames takes its threads, locks, atomics and its clock from here alone. Under `--cfg shuttle`
-//! they are those of a [model](self::model), which runs one thread at a time in an order that it chooses.
+//! they are those of a model, see `sync/model.rs`, which runs one thread at a time in an order that it chooses.
 
 use std::io;
 use std::sync::PoisonError;
@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 #[cfg(shuttle)]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests begin the runs of the model"))]
 pub(crate) mod model;
 
 #[cfg(not(shuttle))]
@@ -94,6 +95,10 @@ pub fn wait<'a, T>(
 /// # Errors
 /// When the system has none to spare.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    #[cfg(shuttle)]
+    if model::has_no_thread() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 

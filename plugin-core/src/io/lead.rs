@@ -137,7 +137,7 @@ impl Lead {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     pub(crate) fn is_asleep(&self) -> bool {
         lock(&self.state).is_asleep
     }

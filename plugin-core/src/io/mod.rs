@@ -25,10 +25,10 @@ pub(crate) mod writer;
 
 pub(crate) use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 
-#[cfg(shuttle)]
 #[cfg(test)]
+#[cfg(shuttle)]
 #[path = "tests/model/mod.rs"]
 mod model;
-#[cfg(not(shuttle))]
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;

@@ -50,16 +50,16 @@ impl Timer {
         state.deadlines.insert(key, what);
         let is_next = state.deadlines.first_key_value().is_some_and(|(first, _)| *first == key);
         let needs_thread = !std::mem::replace(&mut state.has_thread, true);
-        drop(state);
         if needs_thread {
             let this = Arc::clone(self);
+            // Nobody may count on a thread before it is certain that there is one.
             if let Err(error) = spawn("plugin timer", move || this.run()) {
-                let mut state = lock(&self.state);
                 state.has_thread = false;
                 state.deadlines.remove(&key);
                 return Err(error);
             }
         } else if is_next {
+            drop(state);
             self.changed.notify_one();
         }
         Ok(key)

@@ -65,10 +65,9 @@ impl<J: Send + 'static> Workers<J> {
             return Ok(());
         }
         queue.threads += 1;
-        drop(queue);
+        // Under the lock: nobody may count on a thread before it is certain that there is one.
         let this = Arc::clone(self);
         let Err(error) = spawn("plugin call", move || this.work()) else { return Ok(()) };
-        let mut queue = lock(&self.queue);
         queue.threads -= 1;
         if queue.threads > 0 {
             // One of the threads that exist takes it when it is done.

@@ -17,15 +17,15 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use shuttle::sync::{Condvar, MutexGuard};
 
-/// How often the clock may jump because every thread waits. A scenario needs less than a hundred jumps; one that needs
-/// more will never end.
+/// How often the clock may jump because every thread waits. The longest waits of the engine are ten seconds, which are
+/// 160 of its longest ticks; a scenario that needs many more will never end.
 const MAX_IDLE_JUMPS: u32 = 1000;
 
 /// One in how many looks at the clock lets it jump although threads could run.
 const RARELY: u32 = 16;
 
 /// Deadlines that are further away than this never come.
-const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -33,6 +33,8 @@ thread_local! {
     static CLOCK: RefCell<Clock> = const { RefCell::new(Clock::new()) };
     /// Whether the thread that runs is the only one that can.
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Whether threads cannot be started now and then.
+    static IS_SCARCE: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Clock {
@@ -56,10 +58,25 @@ pub(crate) fn now() -> Instant {
 /// Begins a run; without `ticks` its clock stands still.
 pub(crate) fn begin(ticks: bool) {
     CLOCK.set(Clock::new());
+    IS_SCARCE.set(false);
     if ticks {
         // Nobody waits for it, and it ends with the others.
         drop(shuttle::future::spawn(async { tick() }));
     }
+}
+
+/// Has every other thread that the engine wants to start from now on refused by the system.
+pub(crate) fn make_threads_scarce() {
+    IS_SCARCE.set(true);
+}
+
+/// Whether the system refuses a thread. It takes its time for that.
+pub(super) fn has_no_thread() -> bool {
+    let is_refused = IS_SCARCE.get() && thread_rng().gen_range(0..2) == 0;
+    if is_refused {
+        shuttle::thread::yield_now();
+    }
+    is_refused
 }
 
 fn tick() {

@@ -240,7 +240,7 @@ async fn go_on(tester: &Tester, method: &str, text: String) -> Result<String, Ca
                 // However often it is woken while it is polled, it is to be polled once more.
                 context.waker().wake_by_ref();
                 context.waker().wake_by_ref();
-                context.waker().clone().wake();
+                context.waker().wake_by_ref();
                 Poll::Pending
             })
             .await;

@@ -237,10 +237,10 @@ fn a_task_waits_while_too_much_is_left_over_and_is_woken_when_there_is_less() {
     let writer = FrameWriter::new(Arc::new(ours), None);
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
-    let mut context = Context::from_waker(&waker);
+    let context = Context::from_waker(&waker);
     let mut written = 0_u64;
     let large = vec![7; 50_000];
-    while let Poll::Ready(result) = writer.poll_write(&mut context, &[&frame(written, &large)]) {
+    while let Poll::Ready(result) = writer.poll_write(&context, &[&frame(written, &large)]) {
         result.unwrap();
         written += 1;
     }
@@ -250,7 +250,7 @@ fn a_task_waits_while_too_much_is_left_over_and_is_woken_when_there_is_less() {
         assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, call);
     }
     woken.wait();
-    assert!(writer.poll_write(&mut context, &[&frame(9, &large)]).is_ready());
+    assert!(writer.poll_write(&context, &[&frame(9, &large)]).is_ready());
     assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, 9);
     writer.close();
 }

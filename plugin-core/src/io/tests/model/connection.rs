@@ -12,6 +12,7 @@ use crate::error::DisconnectCause;
 use crate::io::connection::NoReply;
 use crate::io::lock;
 use crate::io::now;
+use crate::sync::model::{HORIZON, make_threads_scarce};
 
 /// Two threads, a task, a task that is dropped, and a thread whose deadline comes.
 #[test]
@@ -115,5 +116,54 @@ fn the_end_of_the_plugin_ends_every_call() {
         task.join().unwrap();
         plugin.join().unwrap();
         assert_eq!(connection.in_flight(), 0);
+    });
+}
+
+/// The deadlines of tasks, of which the next one may be added last; a deadline beyond the clock never comes.
+#[test]
+fn the_next_deadline_of_a_task_comes_whatever_others_there_are() {
+    check(150, Clock::Ticks, || {
+        let (connection, _theirs, _) = connect(64, 8);
+        let waiting = thread::spawn({
+            let connection = Arc::clone(&connection);
+            move || block_on(future(&connection, ECHO, 1, Some(now() + 2 * HORIZON)))
+        });
+        let hasty = block_on(future(&connection, ECHO, 2, Some(now() + Duration::from_millis(5))));
+        assert!(matches!(hasty, Err(NoReply::TimedOut(_))), "{hasty:?}");
+        connection.close(DisconnectCause::Killed);
+        assert!(matches!(waiting.join().unwrap(), Err(NoReply::Disconnected(..))));
+    });
+}
+
+/// One that has a deadline learns it when no thread waits for that. The pipe takes all, so that nobody has to flush.
+#[test]
+fn a_task_whose_deadline_nobody_waits_for_is_told() {
+    check(150, Clock::Ticks, || {
+        let (connection, _theirs, _) = connect(256, 8);
+        make_threads_scarce();
+        let tasks = [1, 2].map(|number| {
+            let connection = Arc::clone(&connection);
+            thread::spawn(move || {
+                let deadline = now() + Duration::from_millis(number.into());
+                let result = block_on(future(&connection, ECHO, number, Some(deadline)));
+                assert!(matches!(result, Err(NoReply::TimedOut(_) | NoReply::NoTimer(_))), "{result:?}");
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        connection.close(DisconnectCause::Killed);
+    });
+}
+
+/// No tick comes that would let the timer see it.
+#[test]
+fn a_close_ends_the_timer() {
+    check(150, Clock::StandsStill, || {
+        let (connection, _theirs, _) = connect(64, 8);
+        let waiting = thread::spawn({
+            let connection = Arc::clone(&connection);
+            move || block_on(future(&connection, ECHO, 1, Some(now() + Duration::from_secs(1))))
+        });
+        connection.close(DisconnectCause::Killed);
+        assert!(matches!(waiting.join().unwrap(), Err(NoReply::Disconnected(..))));
     });
 }

@@ -25,7 +25,8 @@ const FACTOR: &str = "MODEL_FACTOR";
 /// More than the longest run takes by far.
 const MAX_STEPS: usize = 400_000;
 
-/// In how many places a run by priorities changes them. Each of the defects that were put in for a trial needs two.
+/// In how many places a run by priorities changes them, plus one: a lost wake-up takes two or three threads that are held
+/// up at the wrong moment.
 const DEPTH: usize = 4;
 
 /// Whether deadlines come.

@@ -63,7 +63,7 @@ fn a_thread_and_a_task_hand_the_seat_on_by_themselves() {
         let peer = answer_in_any_order(theirs, 3);
         let task = thread::spawn({
             let connection = Arc::clone(&connection);
-            move || assert_eq!(block_on(future(&connection, ECHO, 9, None)).unwrap().payload, [9])
+            move || assert_eq!(block_on(future(&connection, ECHO, 9, None)).unwrap().payload.head, [9])
         });
         for number in 1..3 {
             assert_eq!(call(&connection, ECHO, number, None).unwrap(), number);
@@ -159,11 +159,12 @@ fn an_attendant_that_is_summoned_while_it_leaves_sits_down_again() {
     check(10, Clock::StandsStill, || {
         let (ours, _theirs) = memory::pair(1);
         let seat = Seat::new(FrameReader::new(Arc::new(ours), 1));
-        let Duty::Read(reader) = seat.attend() else { panic!("there is no end") };
+        assert!(matches!(seat.attend(), Duty::Watch));
+        let reader = seat.sit_behind().unwrap();
         thread::scope(|scope| {
             scope.spawn(|| seat.summon());
-            seat.leave(reader);
-            assert!(matches!(seat.attend(), Duty::Read(_)));
+            seat.rise(reader);
+            assert!(matches!(seat.attend(), Duty::Watch));
         });
     });
 }

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use shuttle::thread::{self, JoinHandle};
 
-use super::support::{ECHO, limits, number_of, request, sealed, send};
+use super::support::{ECHO, arguments, limits, number_of, request, sealed, send};
 use super::{Clock, check};
 use crate::incoming::{Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::reader::{FrameReader, ReadEnd};
 use crate::io::server::{ServeEnd, Server};
 use crate::io::transport::{Transport, memory};
+use crate::io::workers::Workers;
 use crate::io::writer::FrameWriter;
 use crate::io::{Condvar, Mutex, lock, now, wait};
 use crate::proto::frame::{Header, Kind};
 use crate::shape::Same;
+use crate::sync::model::make_threads_scarce;
 
 /// The method that returns when [`OPEN`] has been called.
 pub(super) const WAIT: u64 = 2;
@@ -91,7 +93,7 @@ fn converse(ours: &Arc<dyn Transport>, reader: &mut FrameReader, methods: &[u64]
         move || {
             for (number, method) in (1..).zip(methods) {
                 let (header, frame) = request(method, number);
-                send(&*ours, &sealed(Header { call: number.into(), ..header }, &frame[32..]));
+                send(&*ours, &sealed(Header { call: number.into(), ..header }, &arguments(frame)));
             }
         }
     });
@@ -152,6 +154,70 @@ fn no_reply_of_a_batch_is_held_back_for_good() {
     check(150, Clock::Ticks, || run(1024, &[ECHO, WAIT, OPEN, ECHO, WAIT]));
 }
 
+/// A call whose thread the system refuses is answered too.
+#[test]
+fn calls_are_answered_although_threads_are_scarce() {
+    check(300, Clock::Ticks, || {
+        let (ours, theirs) = memory::pair(1024);
+        let ours: Arc<dyn Transport> = Arc::new(ours);
+        let plugin = serve(Arc::new(theirs), Arc::new(Served(Arc::default())), 8);
+        make_threads_scarce();
+        for number in 1..5 {
+            let (header, frame) = request(ECHO, number);
+            send(&*ours, &sealed(Header { call: number.into(), ..header }, &arguments(frame)));
+        }
+        let mut reader = FrameReader::new(Arc::clone(&ours), u32::MAX);
+        let mut calls = [(); 4].map(|()| reader.next_frame(None).unwrap().header.call);
+        calls.sort_unstable();
+        assert_eq!(calls, [1, 2, 3, 4]);
+        ours.shut_down();
+        plugin.join().unwrap();
+    });
+}
+
+/// As with two tasks that go on at once: both find that they need a thread of their own.
+#[test]
+fn no_job_is_lost_although_threads_are_scarce() {
+    check(300, Clock::Ticks, || {
+        make_threads_scarce();
+        let done = Arc::new(Mutex::new(0));
+        let workers = Workers::new({
+            let done = Arc::clone(&done);
+            move |()| *lock(&done) += 1
+        });
+        let submitting = [(); 2].map(|()| {
+            let (workers, done) = (Arc::clone(&workers), Arc::clone(&done));
+            thread::spawn(move || {
+                if workers.submit(()).is_err() {
+                    *lock(&done) += 1;
+                }
+            })
+        });
+        submitting.into_iter().for_each(|thread| thread.join().unwrap());
+        workers.close();
+        // The workers end when all is done.
+        wait_for(|| *lock(&done) == 2);
+    });
+}
+
+/// No tick comes that would let an idle worker see it.
+#[test]
+fn a_close_ends_the_workers() {
+    check(100, Clock::StandsStill, || {
+        let workers = Workers::new(|()| {});
+        workers.submit(()).unwrap();
+        workers.submit(()).unwrap();
+        workers.close();
+    });
+}
+
+fn wait_for(condition: impl Fn() -> bool) {
+    let (never, until) = (Condvar::new(), Mutex::new(()));
+    while !condition() {
+        drop(wait(&never, lock(&until), Some(now() + Duration::from_millis(1))));
+    }
+}
+
 /// The host asks for the end while calls run.
 #[test]
 fn a_shutdown_waits_for_calls_and_loses_none() {
@@ -165,7 +231,7 @@ fn a_shutdown_waits_for_calls_and_loses_none() {
             move || {
                 for number in [1, 2] {
                     let (header, frame) = request(WAIT, number);
-                    send(&*ours, &sealed(Header { call: number.into(), ..header }, &frame[32..]));
+                    send(&*ours, &sealed(Header { call: number.into(), ..header }, &arguments(frame)));
                 }
                 // A drain time that no clock of the model comes to.
                 send(&*ours, &sealed(Header::bare(Kind::Shutdown), &u64::MAX.to_le_bytes()));

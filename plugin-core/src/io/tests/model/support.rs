@@ -18,10 +18,11 @@ use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::{Condvar, Mutex, lock, wait};
 use crate::options::WhenFull;
-use crate::proto::codec;
+use crate::proto::codec::{self, Message};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{PluginHello, WireLimits};
 use crate::record::Record;
+use crate::shape::Same;
 
 /// The method that a frame of [`request`] calls unless a test says otherwise.
 pub(super) const ECHO: u64 = 1;
@@ -78,15 +79,24 @@ pub(super) fn connect(capacity: usize, in_flight: u32) -> (Arc<Connection>, Arc<
     let greeted = Greeted { transport, reader, hello, ours: limits(in_flight) };
     let told = Arc::new(Told::default());
     // Longer than the clock can say: a peer that the model keeps waiting has not stalled.
-    let connection = Connection::start(greeted, Duration::MAX, Box::new(Teller(Arc::clone(&told)))).unwrap();
+    let connection =
+        Connection::start(greeted, Duration::MAX, Duration::ZERO, Box::new(Teller(Arc::clone(&told))))
+            .unwrap();
     (connection, Arc::new(theirs), told)
 }
 
 /// A call of `method` that carries a number.
-pub(super) fn request(method: u64, number: u8) -> (Header, Vec<u8>) {
-    let mut frame = vec![0; HEADER_LEN + 8];
-    frame.push(number);
-    (Header { kind: Kind::Call, length: 0, call: 0, object: 1, method }, frame)
+pub(super) fn request(method: u64, number: u8) -> (Header, Message<'static>) {
+    let mut message = Message::of_call();
+    message.append::<Same, u8>(&number, 100).unwrap();
+    (Header { object: 1, method, ..Header::bare(Kind::Call) }, message)
+}
+
+/// The payload of a call.
+pub(super) fn arguments(mut message: Message<'_>) -> Vec<u8> {
+    let parts: Vec<_> =
+        message.parts(Header::bare(Kind::Call), 1000).map(|part| part.pieces().concat()).collect();
+    parts.concat().split_off(HEADER_LEN)
 }
 
 /// Calls from this thread; the number that came back.
@@ -114,7 +124,7 @@ pub(super) fn future(
 /// The number that a reply carries.
 pub(super) fn number_of(reply: &Frame) -> u8 {
     assert_eq!(reply.header.kind, Kind::Reply);
-    let [number] = reply.payload[..] else { panic!("{reply:?}") };
+    let [number] = reply.payload.head[..] else { panic!("{reply:?}") };
     number
 }
 
@@ -185,7 +195,7 @@ pub(super) fn answer_in_any_order(transport: Arc<dyn Transport>, calls: usize) -
         {
             if frame.header.kind == Kind::Call {
                 left -= 1;
-                lock(&held.0).calls.insert(frame.header.call, frame.payload);
+                lock(&held.0).calls.insert(frame.header.call, frame.payload.head);
                 held.1.notify_one();
             }
         }

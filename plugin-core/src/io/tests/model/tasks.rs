@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use shuttle::thread;
 
 use super::server::serve;
-use super::support::{Alarm, limits, request, sealed, send};
+use super::support::{Alarm, arguments, limits, request, sealed, send};
 use super::{Clock, check};
 use crate::context;
 use crate::incoming::{Answer, Outcome, Request};
@@ -88,7 +88,7 @@ fn run(is_cancelled: bool, opens: bool) -> Kind {
     let gate = Arc::new(Gate::default());
     let plugin = serve(Arc::new(theirs), Arc::new(Gated(Arc::clone(&gate))), limits(8).in_flight);
     let (header, frame) = request(1, 7);
-    send(&*ours, &sealed(Header { call: 1, ..header }, &frame[32..]));
+    send(&*ours, &sealed(Header { call: 1, ..header }, &arguments(frame)));
     let disturbing = thread::spawn({
         let gate = Arc::clone(&gate);
         move || (0..2).for_each(|_| gate.disturb())

@@ -36,7 +36,7 @@ fn peer(transport: Arc<dyn Transport>) -> JoinHandle<Vec<u64>> {
                 break;
             }
             if frame.header.kind == Kind::Reply {
-                assert_eq!(frame.payload, [frame.header.call as u8; 5]);
+                assert_eq!(frame.payload.head, [frame.header.call as u8; 5]);
             }
             calls.push(frame.header.call);
         }
@@ -158,7 +158,7 @@ fn every_writer_that_waits_ends_with_the_connection() {
             let writer = Arc::clone(&writer);
             thread::spawn(move || {
                 let _ = writer.post(Header::of_call(Kind::Cancel, call));
-                assert!(writer.write(&[&frame(call)], None).is_err());
+                assert!(writer.write_through(&[&frame(call)], None).is_err());
             })
         });
         ours.shut_down();
