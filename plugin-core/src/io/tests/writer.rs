@@ -244,7 +244,8 @@ fn a_task_waits_while_too_much_is_left_over_and_is_woken_when_there_is_less() {
         result.unwrap();
         written += 1;
     }
-    assert!(written > 1 && written < 10, "{written}");
+    // As many as fill the queue, and as many again if the flusher has taken the first ones to write them.
+    assert!(written > 1 && written < 15, "{written}");
     let mut reader = FrameReader::new(Arc::new(theirs), 50_000);
     for call in 0..written {
         assert_eq!(reader.next_frame(Some(patience())).unwrap().header.call, call);
