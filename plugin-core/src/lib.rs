@@ -39,7 +39,7 @@
 //! `Vec<u8>`, without copies of what is received; an argument or result is recognised by that name.
 //!
 //! `tokio` is for plugins whose `async` methods use tokio's timers, sockets and tasks: they run in the
-//! multi-thread runtime that [`serve`] is called in, or else in one of two threads that the first of them
+//! multi-thread runtime that [`serve()`] is called in, or else in one of two threads that the first of them
 //! starts. What they need of tokio beside the runtime is named in the plugin's own dependency on it, as
 //! `features = ["net", "time"]`.
 
