@@ -200,6 +200,25 @@ pub trait Clock {
     async fn show(&self, prefix: &str) -> Result<String>;
 }
 
+/// Methods that ask about their calls, and answer those that are not waited for to the end.
+#[plugin_interface]
+pub trait Vigil {
+    /// Works until nobody waits any more.
+    fn toil(&self) -> Result<()>;
+    /// Waits for ever.
+    async fn doze(&self) -> Result<()>;
+    /// How many calls of [`toil`](Self::toil) and [`doze`](Self::doze) began, and how many ended.
+    fn counts(&self) -> Result<(u64, u64)>;
+    /// How long the caller still waits.
+    fn time_left(&self) -> Result<Option<Duration>>;
+    /// How long the caller still waits, after a pause.
+    async fn time_left_later(&self) -> Result<Option<Duration>>;
+    /// Gives back what it got.
+    fn answer(&self, number: u64, bytes: &[u8]) -> Result<(u64, Vec<u8>)>;
+    /// Gives back what it got, after some pauses.
+    async fn answer_later(&self, number: u64, bytes: Vec<u8>) -> Result<(u64, Vec<u8>)>;
+}
+
 /// Methods that need tokio.
 #[plugin_interface]
 pub trait Errands {

@@ -11,7 +11,11 @@ mod attack;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
 mod concurrency;
+#[cfg(test)]
+mod crowd;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! `orchard` belongs to an application.
 
 mod bells;
+mod vigil;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,12 +17,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use self::bells::{Pendulum, Tower};
+use self::vigil::Watch;
 use plugin_core::{CallError, Registry, Result};
 use plugin_host::Launcher;
 use tests::{
     APPLICATION, BellsServer, ClockServer, Echo, EchoServer, Gate, GateServer, Journal, JournalServer,
     Ledger, LedgerError, LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings,
-    SurroundingsServer, Tally, TallyServer, journal_answer,
+    SurroundingsServer, Tally, TallyServer, VigilServer, journal_answer,
 };
 
 struct Plugin;
@@ -296,7 +298,8 @@ fn main() -> ExitCode {
         .add(PrinterServer::new(Plugin))
         .add(JournalServer::new(Notes(journal)))
         .add(BellsServer::new(Tower::default()))
-        .add(ClockServer::new(Pendulum::default()));
+        .add(ClockServer::new(Pendulum::default()))
+        .add(VigilServer::new(Watch::default()));
     if has("small") {
         registry = registry.max_message(64 * 1024);
     }
