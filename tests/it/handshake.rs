@@ -56,7 +56,8 @@ fn a_plugin_describes_itself() {
             ("Printer", ""),
             ("Journal", ""),
             ("Bells", ""),
-            ("Clock", "")
+            ("Clock", ""),
+            ("Vigil", "")
         ]
     );
     let ledger: Vec<_> = description.instances[1].methods.iter().map(|method| method.name.as_str()).collect();
@@ -85,7 +86,7 @@ fn a_missing_interface() {
     assert_eq!(interface, "Crash");
     assert_eq!(
         offers,
-        &["Echo", "Ledger", "Tally", "Gate", "Surroundings", "Printer", "Journal", "Bells", "Clock"]
+        &["Echo", "Ledger", "Tally", "Gate", "Surroundings", "Printer", "Journal", "Bells", "Clock", "Vigil"]
     );
     assert_says(
         &error,
