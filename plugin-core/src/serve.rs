@@ -138,11 +138,11 @@ fn run(registry: Registry) -> Result<(), Failure> {
         )));
     }
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
-    let writer = FrameWriter::new(transport, None);
+    let writer = FrameWriter::new(transport, None, Some(end_process));
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
-    let server = Server::new(writer, registry.into_services(), limits, host.limits, end_process);
+    let server = Server::new(writer, registry.into_services(), limits, host.limits);
     match server.run(reader) {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),

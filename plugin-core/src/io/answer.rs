@@ -1,21 +1,24 @@
 //! Runs the calls of a plugin and sends their outcomes.
 
-use std::io;
 use std::sync::Arc;
 
 use super::lock;
 use super::server::{Call, Server};
 use super::tasks::{Polled, Rest, Task};
-use super::writer::WriteError;
 use crate::context;
 use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
 use crate::interface::Service;
 use crate::panic::{CaughtPanic, catch};
 use crate::proto::frame::{Header, Kind};
 use crate::proto::message::FailureMessage;
+use crate::text::bounded;
 
 /// The largest frame that is held back for others, in bytes. To copy it costs less than to send it by itself.
 const MAX_HELD: usize = 4 * 1024;
+
+/// The most bytes of a reason that a type of the user's gave: as much as of the message of a panic, so that it
+/// always fits into a frame.
+const MAX_REASON: usize = 16 * 1024;
 
 /// What a worker thread is given.
 pub(super) enum Work {
@@ -96,7 +99,8 @@ impl Server {
         let Some(outcome) = ended(task.poll()) else { return };
         let header = task.header();
         lock(&self.state).running.begin_reply(header.call);
-        let written = match outcome {
+        // The next read tells that the host is gone, and the writer what else went wrong.
+        let _written = match outcome {
             Ok(Reply { kind, message }) => {
                 self.writer.write_in_task(message, Header::of_call(kind, header.call)).await
             }
@@ -105,12 +109,13 @@ impl Server {
                 self.writer.write_message_in_task(header, &failure).await
             }
         };
-        self.end_reply(written);
+        self.end_reply();
     }
 
     /// Writes what was held back.
     pub(super) fn flush(self: &Arc<Self>) {
-        self.check(self.writer.flush());
+        // The next read tells that the host is gone, and the writer what else went wrong.
+        let _ = self.writer.flush();
     }
 
     fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
@@ -120,7 +125,8 @@ impl Server {
 
     fn reply(self: &Arc<Self>, call: Header, outcome: Result<Reply, FailureMessage>, more_follow: bool) {
         lock(&self.state).running.begin_reply(call.call);
-        let written = match outcome {
+        // The next read tells that the host is gone, and the writer what else went wrong.
+        let _written = match outcome {
             Ok(Reply { kind, mut message }) => {
                 let header = Header::of_call(kind, call.call);
                 if more_follow && message.len() <= MAX_HELD {
@@ -133,24 +139,15 @@ impl Server {
                 self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
         };
-        self.end_reply(written);
+        self.end_reply();
     }
 
     /// Takes note that a reply has been written.
-    fn end_reply(&self, written: Result<(), WriteError>) {
-        self.check(written);
+    fn end_reply(&self) {
         let mut state = lock(&self.state);
         state.running.end_reply();
         if state.running.is_empty() {
             self.changed.notify_all();
-        }
-    }
-
-    fn check(&self, written: Result<(), WriteError>) {
-        if let Err(WriteError::Io(error)) = written
-            && !is_hang_up(&error)
-        {
-            (self.on_broken)(&error);
         }
     }
 }
@@ -176,22 +173,15 @@ fn outcome(result: Result<Answer, CaughtPanic>) -> Result<Reply, FailureMessage>
     }
 }
 
-/// Whether the host is gone, which the thread that reads meets as well.
-fn is_hang_up(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
-    )
-}
-
 impl Refusal {
     fn into_message(self) -> FailureMessage {
         match self {
             Self::UnknownMethod => FailureMessage::UnknownMethod,
-            Self::BadArgument { argument, reason } => {
-                FailureMessage::BadArguments { argument: argument.to_owned(), reason }
-            }
-            Self::BadReply { reason } => FailureMessage::BadReply { reason },
+            Self::BadArgument { argument, reason } => FailureMessage::BadArguments {
+                argument: argument.to_owned(),
+                reason: bounded(reason, MAX_REASON),
+            },
+            Self::BadReply { reason } => FailureMessage::BadReply { reason: bounded(reason, MAX_REASON) },
             Self::ReplyTooLarge { size, limit } => FailureMessage::ReplyTooLarge { size, limit },
         }
     }

@@ -105,7 +105,7 @@ impl Connection {
         reader.set_limit(max_message);
         reader.set_spin(spin);
         let connection = Arc::new(Self {
-            writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout)),
+            writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout), None),
             transport,
             calls: Calls::new(ours.in_flight.min(hello.limits.in_flight)),
             seat: Seat::new(reader),

@@ -1,6 +1,5 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
-use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -37,8 +36,6 @@ pub(crate) struct Server {
     pub(super) budget: Budget,
     /// The largest message that both sides accept.
     pub(super) max_message: u32,
-    /// Called when nothing can be written any more although the host is there.
-    pub(super) on_broken: fn(&io::Error),
 }
 
 pub(super) struct State {
@@ -78,7 +75,6 @@ impl Server {
         services: Vec<Arc<dyn Service>>,
         ours: WireLimits,
         theirs: WireLimits,
-        on_broken: fn(&io::Error),
     ) -> Arc<Self> {
         let max_message = ours.message.min(theirs.message);
         Arc::new_cyclic(|this: &Weak<Self>| Self {
@@ -97,7 +93,6 @@ impl Server {
             changed: Condvar::new(),
             budget: budget_for(max_message),
             max_message,
-            on_broken,
         })
     }
 

@@ -10,6 +10,7 @@
 //! woken**: whoever gives it up wakes one, who takes it and so wakes the next one in the end; once nothing can be
 //! written any more nobody takes it, so all are woken.
 
+mod end;
 mod line;
 
 use std::io;
@@ -18,6 +19,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::end::WriteError;
+use self::end::{End, is_hang_up};
 use self::line::{Line, Stop};
 use super::transport::Transport;
 use super::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
@@ -46,6 +49,9 @@ pub(crate) struct FrameWriter {
     /// How long the peer may take nothing, and how long it may take for one frame that it has begun to
     /// take, before the connection is given up.
     stall_timeout: Option<Duration>,
+    /// Told the error when nothing can be written any more although the peer has not hung up. Whoever reads
+    /// may sleep through that.
+    on_broken: Option<fn(&io::Error)>,
     state: Mutex<State>,
     /// Notified when the turn is free.
     free: Condvar,
@@ -75,46 +81,16 @@ struct State {
     turns: u64,
 }
 
-/// Why nothing can be written any more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The connection failed or was closed.
-    Broken,
-    /// The peer took nothing for too long.
-    Stalled,
-}
-
-/// A frame was not written whole.
-#[derive(Debug)]
-pub(crate) enum WriteError {
-    /// The deadline came before the peer took the first byte. It never gets the frame.
-    NoTurn,
-    /// The deadline came when the peer had taken a part. It gets the rest before the next frame.
-    Unfinished,
-    /// The deadline came when the peer had taken, or will take, some frames of a message but not all.
-    Broken,
-    /// The peer took nothing for the stall timeout. Nothing can be written any more.
-    Stalled,
-    /// The connection failed. Nothing can be written any more.
-    Io(io::Error),
-}
-
-impl From<WriteError> for io::Error {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken | WriteError::Stalled => {
-                io::ErrorKind::TimedOut.into()
-            }
-            WriteError::Io(error) => error,
-        }
-    }
-}
-
 impl FrameWriter {
-    pub(crate) fn new(transport: Arc<dyn Transport>, stall_timeout: Option<Duration>) -> Arc<Self> {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        stall_timeout: Option<Duration>,
+        on_broken: Option<fn(&io::Error)>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             transport,
             stall_timeout,
+            on_broken,
             state: Mutex::default(),
             free: Condvar::new(),
             passed: Condvar::new(),
@@ -215,15 +191,8 @@ impl FrameWriter {
         drop(state);
         self.passed.notify_all();
         let written = line.write(&*self.transport, frame, deadline, self.stall_timeout);
-        let result = match written {
-            Ok(()) => Ok(()),
-            Err(Stop::Deadline { begun: false }) => Err(WriteError::NoTurn),
-            Err(Stop::Deadline { begun: true }) => Err(WriteError::Unfinished),
-            Err(Stop::Stalled) => Err(WriteError::Stalled),
-            Err(Stop::Io(error)) => Err(WriteError::Io(error)),
-        };
-        self.end_turn(line, end_of(&result));
-        result
+        self.end_turn(line, written.as_ref().err().and_then(|stop| self.end_at(stop)));
+        Ok(written?)
     }
 
     /// Writes a frame without making the task wait for other threads or the peer: what they do not let pass
@@ -326,11 +295,7 @@ impl FrameWriter {
     fn end_turn(self: &Arc<Self>, mut line: Line, mut end: Option<End>) {
         loop {
             if end.is_none() {
-                match line.write_some(&*self.transport) {
-                    Ok(()) => {}
-                    Err(Stop::Stalled) => end = Some(End::Stalled),
-                    Err(_) => end = Some(End::Broken),
-                }
+                end = line.write_some(&*self.transport).err().and_then(|stop| self.end_at(&stop));
             }
             if let Some(end) = end {
                 self.stop(end);
@@ -414,12 +379,22 @@ impl FrameWriter {
         }
         let mut line = take_turn(&mut state);
         drop(state);
-        let end = match line.write(&*self.transport, &[], None, self.stall_timeout) {
-            Ok(()) | Err(Stop::Deadline { .. }) => None,
-            Err(Stop::Stalled) => Some(End::Stalled),
-            Err(Stop::Io(_)) => Some(End::Broken),
-        };
-        self.end_turn(line, end);
+        let written = line.write(&*self.transport, &[], None, self.stall_timeout);
+        self.end_turn(line, written.err().and_then(|stop| self.end_at(&stop)));
+    }
+
+    /// Whether, and why, nothing can be written after a stop.
+    fn end_at(&self, stop: &Stop) -> Option<End> {
+        match stop {
+            Stop::Deadline { .. } => None,
+            Stop::Stalled => Some(End::Stalled),
+            Stop::Io(error) => {
+                if let Some(on_broken) = self.on_broken.filter(|_| !is_hang_up(error)) {
+                    on_broken(error);
+                }
+                Some(End::Broken)
+            }
+        }
     }
 
     fn stop(&self, end: End) {
@@ -456,23 +431,6 @@ fn take_turn(state: &mut State) -> Line {
         line.put(std::mem::take(&mut state.queue));
     }
     line
-}
-
-fn end_of(result: &Result<(), WriteError>) -> Option<End> {
-    match result {
-        Ok(()) | Err(WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken) => None,
-        Err(WriteError::Stalled) => Some(End::Stalled),
-        Err(WriteError::Io(_)) => Some(End::Broken),
-    }
-}
-
-impl From<End> for WriteError {
-    fn from(end: End) -> Self {
-        match end {
-            End::Broken => Self::Io(io::ErrorKind::BrokenPipe.into()),
-            End::Stalled => Self::Stalled,
-        }
-    }
 }
 
 pub(super) fn message_frame<T: serde::Serialize>(header: Header, message: &T) -> Result<Vec<u8>, WriteError> {

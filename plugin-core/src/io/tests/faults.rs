@@ -278,28 +278,40 @@ impl Transport for Deaf {
     }
 }
 
-#[test]
-fn a_plugin_that_cannot_answer_any_more_ends() {
+/// The error that ends a plugin whose writes fail and that reads these bytes.
+fn broken_by(bytes: &[u8]) -> Option<String> {
     static BROKEN: Mutex<Option<String>> = Mutex::new(None);
     static CHANGED: Condvar = Condvar::new();
-    let (ours, theirs) = memory::pair(1000);
-    let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
-    let writer = FrameWriter::new(Arc::clone(&transport), None);
-    let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
     let on_broken = |error: &io::Error| {
         *lock(&BROKEN) = Some(error.to_string());
         CHANGED.notify_all();
     };
-    let server = Server::new(writer, vec![service], LIMITS, LIMITS, on_broken);
+    let (ours, theirs) = memory::pair(1000);
+    let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
+    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(on_broken));
+    let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
+    let server = Server::new(writer, vec![service], LIMITS, LIMITS);
     thread::scope(|scope| {
         let served = scope.spawn(|| server.run(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
-        let header = Header { object: 1, method: method_id("echo"), ..Header::of_call(Kind::Call, 1) };
-        write_all(&ours, &frame(header, &(NO_TIMEOUT, "hello")));
+        write_all(&ours, bytes);
         let told = lock(&BROKEN);
-        let (told, timeout) = CHANGED.wait_timeout_while(told, PATIENCE, |told| told.is_none()).unwrap();
-        assert!(!timeout.timed_out());
-        assert_eq!(told.as_deref(), Some("bad file descriptor"));
+        let (mut told, _) = CHANGED.wait_timeout_while(told, PATIENCE, |told| told.is_none()).unwrap();
         ours.shut_down();
         assert!(matches!(served.join().unwrap(), ServeEnd::HostGone));
-    });
+        told.take()
+    })
+}
+
+#[test]
+fn a_plugin_that_cannot_answer_any_more_ends() {
+    let header = Header { object: 1, method: method_id("echo"), ..Header::of_call(Kind::Call, 1) };
+    let call = frame(header, &(NO_TIMEOUT, "hello"));
+    assert_eq!(broken_by(&call).as_deref(), Some("bad file descriptor"));
+
+    // The reply is held back for what follows, and leaves with the answer to that.
+    let ping = Header::of_call(Kind::Ping, 2).to_bytes();
+    assert_eq!(broken_by(&[&call[..], &ping].concat()).as_deref(), Some("bad file descriptor"));
+
+    // The reply is held back for what follows, and that does not come whole.
+    assert_eq!(broken_by(&[&call[..], &ping[1..]].concat()).as_deref(), Some("bad file descriptor"));
 }

@@ -452,8 +452,8 @@ pub(super) fn serve(
     let service: Arc<dyn Service> = Arc::new(Served(Arc::clone(tester)));
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
-        let writer = FrameWriter::new(Arc::clone(&transport), None);
-        let end = Server::new(writer, vec![service], limits, hello.limits, |_| {}).run(reader);
+        let writer = FrameWriter::new(Arc::clone(&transport), None, None);
+        let end = Server::new(writer, vec![service], limits, hello.limits).run(reader);
         // A process that ends closes its connection.
         transport.shut_down();
         Ok(end)

@@ -27,7 +27,7 @@ fn frame(call: u64, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn frames_of_several_threads_are_never_mixed() {
     let (ours, theirs) = memory::pair(7);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let mut reader = FrameReader::new(Arc::new(theirs), u32::MAX);
     let (threads, frames) = (4_u64, 50_u64);
     let payload = |thread: u64, number: u64| vec![thread as u8; (number * 3 % 40) as usize];
@@ -54,7 +54,7 @@ fn frames_of_several_threads_are_never_mixed() {
 #[test]
 fn a_peer_that_stops_within_a_frame_has_stalled_and_nothing_can_be_written_any_more() {
     let (ours, _theirs) = memory::pair(10);
-    let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
+    let writer = FrameWriter::new(Arc::new(ours), Some(STALL), None);
     let result = writer.write(&[&frame(1, &[])], None);
     assert!(matches!(result, Err(WriteError::Stalled)), "{result:?}");
     let result = writer.write(&[&frame(2, &[])], None);
@@ -65,7 +65,7 @@ fn a_peer_that_stops_within_a_frame_has_stalled_and_nothing_can_be_written_any_m
 #[test]
 fn the_deadline_ends_the_wait_for_another_thread() {
     let (ours, theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let theirs: Arc<dyn Transport> = Arc::new(theirs);
     thread::scope(|scope| {
         let first = scope.spawn(|| writer.write(&[&frame(1, &[])], None));
@@ -90,7 +90,7 @@ fn the_deadline_ends_the_wait_for_another_thread() {
 fn the_deadline_ends_the_wait_for_a_peer_that_takes_nothing() {
     let (ours, theirs) = memory::pair(8);
     write_all(&ours, &[0; 8]);
-    let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
+    let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX), None);
     let result = writer.write(&[&frame(1, &[])], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
     read_some(&theirs, 8, None).unwrap();
@@ -106,7 +106,7 @@ fn the_deadline_ends_the_wait_for_a_peer_that_takes_nothing() {
 fn short_deadlines_do_not_hide_that_the_peer_has_stopped() {
     let (ours, _theirs) = memory::pair(8);
     write_all(&ours, &[0; 8]);
-    let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
+    let writer = FrameWriter::new(Arc::new(ours), Some(STALL), None);
     let end = std::iter::repeat_with(|| {
         writer.write(&[&frame(1, &[])], Some(Instant::now() + STALL / 8)).unwrap_err()
     })
@@ -117,7 +117,7 @@ fn short_deadlines_do_not_hide_that_the_peer_has_stopped() {
 #[test]
 fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one() {
     let (ours, theirs) = memory::pair(10);
-    let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX));
+    let writer = FrameWriter::new(Arc::new(ours), Some(Duration::MAX), None);
     let result = writer.write(&[&frame(1, b"one")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
     // There is still no room: this one has not begun.
@@ -137,7 +137,7 @@ fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one
 #[test]
 fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
     let (ours, theirs) = memory::pair(1);
-    let writer = FrameWriter::new(Arc::new(ours), Some(STALL));
+    let writer = FrameWriter::new(Arc::new(ours), Some(STALL), None);
     thread::scope(|scope| {
         let write = scope.spawn(|| {
             let result = writer.write(&[&frame(1, &[0; 100_000])], None);
@@ -159,7 +159,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_frame_for_ever() {
 #[test]
 fn a_closed_connection_is_told_to_every_writer() {
     let (ours, theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     thread::scope(|scope| {
         let write = || writer.write_through(&[&frame(1, &[])], None);
         let writers = [scope.spawn(write), scope.spawn(write), scope.spawn(write)];
@@ -175,7 +175,7 @@ fn a_closed_connection_is_told_to_every_writer() {
 #[test]
 fn what_a_caller_did_not_wait_for_is_written_without_another_frame() {
     let (ours, theirs) = memory::pair(10);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let result = writer.write(&[&frame(1, b"one")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
     let mut reader = FrameReader::new(Arc::new(theirs), 3);
@@ -186,7 +186,7 @@ fn what_a_caller_did_not_wait_for_is_written_without_another_frame() {
 #[test]
 fn frames_that_are_held_back_go_before_the_next_one() {
     let (ours, theirs) = memory::pair(1000);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let mut held = Message::new();
     held.append::<Same, u8>(&7, 1).unwrap();
     writer.hold(&mut held, Header::of_call(Kind::Reply, 1)).unwrap();
@@ -200,7 +200,7 @@ fn frames_that_are_held_back_go_before_the_next_one() {
 #[test]
 fn a_frame_that_is_posted_waits_neither_for_another_thread_nor_for_the_peer() {
     let (ours, theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     thread::scope(|scope| {
         let first = scope.spawn(|| writer.write(&[&frame(1, b"large")], None));
         // It has begun, and does not fit.
@@ -226,7 +226,7 @@ fn a_frame_that_is_posted_waits_neither_for_another_thread_nor_for_the_peer() {
 #[test]
 fn a_peer_that_asks_for_more_than_it_takes_has_stalled() {
     let (ours, _theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let end = std::iter::repeat_with(|| writer.post(Header::of_call(Kind::Pong, 1)).err()).flatten().next();
     assert!(matches!(end, Some(WriteError::Stalled)), "{end:?}");
 }
@@ -234,7 +234,7 @@ fn a_peer_that_asks_for_more_than_it_takes_has_stalled() {
 #[test]
 fn a_task_waits_while_too_much_is_left_over_and_is_woken_when_there_is_less() {
     let (ours, theirs) = memory::pair(8);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let context = Context::from_waker(&waker);

@@ -151,9 +151,10 @@ impl FrameDecoder {
                     return Err(FrameError::WrongPart { call: header.call });
                 }
                 let length = u64::from(first.length) + u64::from(header.length);
+                let limit = header.kind.limit(self.limit);
                 first.length = match u32::try_from(length) {
-                    Ok(length) if length <= self.limit => length,
-                    _ => return Err(FrameError::TooLarge { length, limit: self.limit }),
+                    Ok(length) if length <= limit => length,
+                    _ => return Err(FrameError::TooLarge { length, limit }),
                 };
                 let end = first.length as usize;
                 Ok(Open { message, end, more: header.more, stage: Stage::Complete })

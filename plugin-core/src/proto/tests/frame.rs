@@ -181,9 +181,10 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert_eq!(error(Header { method: 1, ..first }), wrong);
     assert_eq!(error(Header { lead: 1, ..first }), wrong);
     assert_eq!(error(Header { length: 0, ..first }), Some(FrameError::EmptyPart { kind: Kind::Call }));
-    let over = FrameError::TooLarge { length: u64::from(LIMIT) + 1, limit: LIMIT };
-    assert_eq!(error(Header { length: LIMIT - 2, ..first }), Some(over));
-    assert_eq!(error(Header { length: LIMIT - 3, ..first }), None);
+    let limit = LIMIT + CallPrefix::LEN as u32;
+    let over = FrameError::TooLarge { length: u64::from(limit) + 1, limit };
+    assert_eq!(error(Header { length: limit - 2, ..first }), Some(over));
+    assert_eq!(error(Header { length: limit - 3, ..first }), None);
     assert_eq!(error(Header { length: 0, more: false, ..first }), None);
 }
 
@@ -292,6 +293,16 @@ fn a_payload_of_the_limit_is_taken_and_one_more_byte_is_refused_before_it_comes(
         let stream = read_frames(&encoded(&longest), LIMIT, []);
         assert_eq!((&stream.error, stream.is_between_frames), (&None, true));
         assert!(stream.into_frames() == [longest]);
+
+        if kind.carries_values() {
+            let part = |length, more| Header { length, more, ..Header::bare(kind) }.to_bytes();
+            let rest = vec![7; limit as usize - 1];
+            let parts = [&part(1, true)[..], &[7], &part(limit - 1, false), &rest].concat();
+            let stream = read_frames(&parts, LIMIT, []);
+            assert_eq!((&stream.error, stream.is_between_frames), (&None, true));
+            let whole = stream.into_frames().pop().expect("the message is complete");
+            assert_eq!((whole.header.length, whole.payload.len()), (limit, limit as usize));
+        }
 
         let expected = FrameError::TooLarge { length: u64::from(limit) + 1, limit };
         assert_eq!(header_error(&header(limit + 1).to_bytes()), Some(expected));

@@ -75,9 +75,8 @@ pub(super) fn serve(
 ) -> JoinHandle<ServeEnd> {
     thread::spawn(move || {
         let reader = FrameReader::new(Arc::clone(&transport), 1024);
-        let writer = FrameWriter::new(Arc::clone(&transport), None);
-        let server =
-            Server::new(Arc::clone(&writer), vec![service], limits(in_flight), limits(in_flight), |_| {});
+        let writer = FrameWriter::new(Arc::clone(&transport), None, None);
+        let server = Server::new(Arc::clone(&writer), vec![service], limits(in_flight), limits(in_flight));
         let end = server.run(reader);
         // A process that ends closes its connection, and takes all threads along.
         transport.shut_down();

@@ -73,7 +73,7 @@ fn write_all(writer: &Arc<FrameWriter>, timeout: Option<Duration>) -> Vec<JoinHa
 
 fn run(timeout: Option<Duration>, is_closed: bool) {
     let (ours, theirs) = memory::pair([1, 7, 64][thread_rng().gen_range(0..3)]);
-    let writer = FrameWriter::new(Arc::new(ours), None);
+    let writer = FrameWriter::new(Arc::new(ours), None, None);
     let peer = peer(Arc::new(theirs));
     let mut sent = Vec::new();
     for thread in write_all(&writer, timeout) {
@@ -106,7 +106,7 @@ fn a_frame_whose_writer_gave_up_arrives_whole_or_not_at_all() {
 fn what_is_posted_goes_out_without_another_write() {
     check(200, Clock::StandsStill, || {
         let (ours, theirs) = memory::pair(7);
-        let writer = FrameWriter::new(Arc::new(ours), None);
+        let writer = FrameWriter::new(Arc::new(ours), None, None);
         let threads = [
             thread::spawn({
                 let writer = Arc::clone(&writer);
@@ -136,7 +136,7 @@ fn what_is_posted_goes_out_without_another_write() {
 fn a_task_that_waits_for_room_is_woken() {
     check(100, Clock::StandsStill, || {
         let (ours, theirs) = memory::pair(16);
-        let writer = FrameWriter::new(Arc::new(ours), None);
+        let writer = FrameWriter::new(Arc::new(ours), None, None);
         let peer = peer(Arc::new(theirs));
         for call in (1..8).chain([LAST]) {
             let frame = frame(call);
@@ -153,7 +153,7 @@ fn every_writer_that_waits_ends_with_the_connection() {
     check(150, Clock::StandsStill, || {
         let (ours, _theirs) = memory::pair(7);
         let ours: Arc<dyn Transport> = Arc::new(ours);
-        let writer = FrameWriter::new(Arc::clone(&ours), None);
+        let writer = FrameWriter::new(Arc::clone(&ours), None, None);
         let threads = [10, 20].map(|call| {
             let writer = Arc::clone(&writer);
             thread::spawn(move || {
