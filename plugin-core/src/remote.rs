@@ -332,7 +332,7 @@ impl<'r> OutgoingCall<'r> {
                 CallError::TooLarge(Box::new(TooLarge { target, size, limit, in_reply: true }))
             }
             FailureMessage::NoThread { reason } => {
-                CallError::NoThread(Box::new(NoThread { target, reason: line(reason) }))
+                CallError::NoThread(Box::new(NoThread { target, reason: line(reason), in_host: false }))
             }
             FailureMessage::Cancelled => CallError::Decoding(Box::new(Decoding {
                 target,
@@ -358,8 +358,24 @@ fn no_reply(error: NoReply, target: CallTarget, timing: Timing) -> CallError {
             CallError::TimedOut(Box::new(TimedOut { target, after: timing.after, delivery }))
         }
         NoReply::Busy { limit } => CallError::Busy(Box::new(Busy { target, limit })),
-        NoReply::NoTimer(error) => CallError::failed(format!(
-            "{target} was not sent: the system gives this program no thread to watch its deadline ({error})"
-        )),
+        NoReply::NoTimer(error) => {
+            CallError::NoThread(Box::new(NoThread { target, reason: error.to_string(), in_host: true }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_call_whose_deadline_nobody_can_watch_has_not_run() {
+        let target = CallTarget::new("p".into(), "Kv".into(), "get");
+        let timing = Timing { deadline: None, after: Duration::MAX };
+        let error = no_reply(NoReply::NoTimer(io::ErrorKind::WouldBlock.into()), target, timing);
+        assert!(!error.may_have_run(), "{error}");
+        assert!(matches!(&error, CallError::NoThread(no) if no.in_host), "{error}");
     }
 }

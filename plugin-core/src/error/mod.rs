@@ -47,7 +47,7 @@ pub enum CallError {
     Decoding(Box<Decoding>),
     /// No reply came in time. The method may still run, if the call was sent at all.
     TimedOut(Box<TimedOut>),
-    /// The plugin has no thread to run the method on.
+    /// The plugin has no thread to run the method on, or the host none to watch the deadline of a task.
     NoThread(Box<NoThread>),
     /// As many calls are in flight as the plugin takes, and the client does not wait for room:
     /// [`WhenFull::Fail`](crate::WhenFull::Fail).

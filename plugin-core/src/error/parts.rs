@@ -204,23 +204,33 @@ impl fmt::Display for TimedOut {
     }
 }
 
-/// A plugin has no thread to run a method on.
+/// The system gives no thread to a process that needs one for a call. The call has not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NoThread {
     /// The method.
     pub target: CallTarget,
-    /// What the system said in the plugin.
+    /// What the system said.
     pub reason: String,
+    /// Whether the host lacks the thread that watches the deadlines of tasks, so that the call was not sent,
+    /// rather than the plugin one to run the method on.
+    pub in_host: bool,
 }
 
 impl fmt::Display for NoThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, reason, in_host } = self;
+        if *in_host {
+            return write!(
+                f,
+                "{target} was not sent and has not run: the system gives this program no thread to watch its \
+                 deadline ({reason}); raise the limit of processes, or have this program use fewer threads"
+            );
+        }
         write!(
             f,
-            "{} has not run: the system gives the plugin no thread for it ({}); raise the limit of processes or \
-             call less at once",
-            self.target, self.reason
+            "{target} has not run: the system gives the plugin no thread for it ({reason}); raise the limit of \
+             processes or call less at once"
         )
     }
 }
@@ -262,6 +272,21 @@ mod tests {
             ["`Kv::get` of plugin `p`", "has not run", "64 calls", "`WhenFull::Wait`", "`max_in_flight`"]
         {
             assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_lacking_is_told_with_the_side_that_lacks_it() {
+        let text = |in_host| {
+            let target = CallTarget::new("p".into(), "Kv".into(), "get");
+            let error = CallError::NoThread(Box::new(NoThread { target, reason: "r".to_owned(), in_host }));
+            assert!(!error.may_have_run());
+            error.to_string()
+        };
+        for (in_host, side) in [(true, "this program no thread"), (false, "the plugin no thread")] {
+            for part in ["`Kv::get` of plugin `p`", "has not run", side, "(r)", "limit of processes"] {
+                assert!(text(in_host).contains(part), "no {part} in {}", text(in_host));
+            }
         }
     }
 }

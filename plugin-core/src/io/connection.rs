@@ -84,7 +84,7 @@ pub(crate) enum NoReply {
     Busy {
         limit: u32,
     },
-    /// The system has no thread to spare for the deadline of a task.
+    /// The system has no thread to spare for the deadline of a task. Nothing was sent.
     NoTimer(io::Error),
 }
 

@@ -1,5 +1,6 @@
 //! Both sides of a connection: threads, tasks, cancellations and the end.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +151,23 @@ fn a_task_whose_deadline_nobody_waits_for_is_told() {
             })
         });
         tasks.into_iter().for_each(|task| task.join().unwrap());
+        connection.close(DisconnectCause::Killed);
+    });
+}
+
+/// Not even a part of it is sent, and it takes no room from others.
+#[test]
+fn a_call_whose_deadline_nobody_can_watch_is_not_sent() {
+    check(150, Clock::Ticks, || {
+        let (connection, theirs, _) = connect(256, 8);
+        make_threads_scarce();
+        let result = block_on(future(&connection, ECHO, 1, Some(now() + Duration::from_millis(1))));
+        if let Err(NoReply::NoTimer(_)) = result {
+            assert_eq!(connection.in_flight(), 0);
+            let mut bytes = Vec::with_capacity(1);
+            let read = theirs.try_read(&mut bytes, 1);
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
         connection.close(DisconnectCause::Killed);
     });
 }
