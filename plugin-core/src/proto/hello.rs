@@ -138,7 +138,7 @@ pub struct HostHello {
     pub limits: WireLimits,
     /// The most detailed level of log records that the host wants: 0 none, 1 errors, … 5 traces.
     pub log_level: u8,
-    /// What later versions add.
+    /// What not every host says: for how long the plugin may spin.
     pub extensions: Vec<Extension>,
 }
 
@@ -179,14 +179,14 @@ pub struct PluginHello {
     pub limits: WireLimits,
     /// What it offers.
     pub instances: Vec<InstanceHello>,
-    /// What later versions add.
+    /// Nothing in this version.
     pub extensions: Vec<Extension>,
 }
 
 /// What the sender accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireLimits {
-    /// The largest payload in bytes.
+    /// The largest arguments, value or error of a call in bytes, in all their parts.
     pub message: u32,
     /// How many calls may wait for their reply at once.
     pub in_flight: u32,
@@ -218,7 +218,7 @@ pub struct MethodHello {
     pub fingerprint: u64,
 }
 
-/// Room for what later versions add; a key that the receiver does not know is passed over.
+/// Something that not every peer says; a key that the receiver does not know is passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     /// What the value is.

@@ -4,6 +4,7 @@ use core::fmt::Debug;
 use core::marker::PhantomData;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,7 @@ use crate::proto::frame::{FrameDecoder, HEADER_LEN, Header, Kind, Stage, seal};
 use crate::proto::hello::{
     Extension, HostHello, InstanceHello, PluginHello, Versions, WireLimits, preamble, read_preamble,
 };
-use crate::proto::message::{FailureMessage, RefuseMessage, ShutdownMessage};
+use crate::proto::message::{CallPrefix, FailureMessage, RefuseMessage, ShutdownMessage};
 use crate::record::{Field, Level, Record, Span, Value};
 use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs, Text};
 
@@ -75,9 +76,10 @@ impl Sample {
         Self { name, bytes, check_decoded: Box::new(check_decoded) }
     }
 
-    /// A message with a string, in frames of at most `chunk` bytes of it.
+    /// A message with a string, in frames of at most `chunk` bytes of it. A call waits as long as it takes.
     fn parts(name: &'static str, header: Header, text: &'static str, is_large: bool, chunk: usize) -> Self {
-        let mut message = Message::new();
+        let is_call = header.kind == Kind::Call;
+        let mut message = if is_call { Message::of_call() } else { Message::new() };
         if is_large {
             message.append_bulk(text);
         } else {
@@ -97,7 +99,8 @@ impl Sample {
             let frame = frames.last_mut().expect(name);
             assert_eq!(Header { length: 0, lead: 0, ..frame.header }, header, "{name}");
             assert_eq!(frame.payload.bulk, if is_large { text.as_bytes() } else { b"" }, "{name}");
-            let mut decoder = Decoder::of(&mut frame.payload, CONTROL_BUDGET);
+            let prefix = if is_call { CallPrefix::LEN } else { 0 };
+            let mut decoder = Decoder::after(prefix, &mut frame.payload, CONTROL_BUDGET);
             assert_eq!(decoder.next_as::<Text, &str>(), Ok(text), "{name}");
             assert_eq!(decoder.finish(), Ok(()), "{name}");
         };
@@ -174,7 +177,8 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::value("fingerprint", GREETER.methods[0].fingerprint),
         Sample::frame("panicked", Header::of_call(Kind::FailureReply, 1), panicked()),
         Sample::frame("record", Header::bare(Kind::Log), small_record()),
-        Sample::parts("parts", greet_header(), "world", true, 10),
+        Sample::parts("parts", greet_header(), "world", true, 18),
+        Sample::value("extension", Extension::spin(Duration::from_micros(20))),
     ];
     samples.extend(session());
     samples
