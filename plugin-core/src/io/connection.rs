@@ -32,8 +32,8 @@ const CAUSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// the exit status is worth a moment.
 const CAUSE_GRACE: Duration = Duration::from_millis(100);
 
-/// What the owner of a connection is told. Called on the connection's reader thread, which serves all
-/// calls: what takes long belongs on another one.
+/// What the owner of a connection is told, by the thread that reads, which may be that of any caller. All calls wait
+/// for it meanwhile: what takes long belongs on another one.
 pub trait Events: Send + Sync + 'static {
     /// The plugin recorded something.
     fn record(&self, record: Record);
@@ -89,8 +89,10 @@ pub(crate) enum NoReply {
 }
 
 impl Connection {
-    /// Starts to use a connection on which both sides have said hello. The reader thread ends with the
-    /// connection.
+    /// Starts to use a connection on which both sides have said hello. Its background thread ends with it.
+    ///
+    /// A plugin that takes nothing for `stall_timeout` is given up. A thread that waits for a reply stays awake for
+    /// `spin` at most.
     ///
     /// # Errors
     /// When the system has no thread to spare.
@@ -383,7 +385,7 @@ impl Connection {
         }
     }
 
-    /// Sits in the seat while no thread calls, and tells the owner of the end.
+    /// Watches the connection while nobody reads, reads for tasks, and tells the owner of the end.
     fn attend(&self) {
         let end = loop {
             match self.seat.attend() {

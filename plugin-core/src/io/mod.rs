@@ -1,8 +1,13 @@
 //! Moves frames over a connection: what makes calls on the host's side, what runs them on the plugin's.
 //!
-//! Host: a caller writes its frame and reads its reply itself, if it finds the [`seat`] free; otherwise it
-//! sleeps on its [`slot`]. Plugin: calls run where they are read, and on [`workers`] when they are slow; the
-//! [`lead`] says who reads.
+//! Host: a thread that calls writes its message and reads its reply itself, if it finds the [`seat`] free;
+//! otherwise it sleeps on its [`slot`]. A task leaves both to others: what the plugin does not take at once to the
+//! flusher of the [`writer`], its reply to the attendant of the [`seat`], its deadline to the [`timer`].
+//!
+//! Plugin: calls run where they are read, and on [`workers`] when they are slow; the [`lead`] says who reads. An
+//! `async` method is one of the [`tasks`], which an [`executor`] polls when it is woken.
+//!
+//! Who expects a message within microseconds stays awake for it, see [`spin`].
 
 mod answer;
 mod calls;

@@ -2,18 +2,21 @@
 //!
 //! To wake a thread costs about as much as everything else that a call does, so a caller that waits for
 //! its reply reads it itself: it sits down if the seat is free, hands out the replies of others, and
-//! leaves when it has its own. The others sleep. Whoever leaves wakes one that sleeps. A background
-//! thread watches the connection while nobody calls, for what comes unasked and for the end of the plugin: it
-//! leaves the seat free meanwhile, so that a caller who comes now and then need not be woken by it either.
+//! leaves when it has its own. The others sleep. Whoever leaves wakes one that sleeps.
+//!
+//! A background thread, the *attendant*, does what no caller does. While nobody uses the seat it watches the
+//! connection, for what comes unasked and for the end of the plugin, and sits down when there is something to
+//! read. It leaves the seat free until then, so that a caller who comes now and then finds it so. Tasks cannot
+//! read: the attendant is summoned for them, and once it has sat down it stays for as long as one of them waits.
 //!
 //! The invariant: **while a call waits and the seat is free, somebody will sit down**. A caller looks at
-//! the seat after its frame has left and before it sleeps; who leaves puts the reader back *before* it
-//! wakes somebody; and a summons is kept until the background thread sits down the next time, also when it is
-//! about to leave. No tick is needed for that, as long as nobody gives up.
+//! the seat after its message has left and before it sleeps; who leaves puts the reader back *before* it
+//! wakes somebody; and a summons is kept until the attendant sits down or watches the next time, also when it
+//! is about to leave. No tick is needed for that, as long as nobody gives up.
 //!
-//! The background thread looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, and sits down for
-//! the rest: when the one that was woken has given up in that moment, for what comes unasked, and for the end of
-//! the stream, which a summoned thread need not meet, since it leaves when it has read the reply of a thread.
+//! The attendant looks at the seat every [`TICK`] to [`LONGEST_TICK`] while others use it, and takes over when nobody
+//! did since its last look. That covers the rest: the one that was woken has given up in that moment, something
+//! comes unasked, or the stream ends, which a caller need not meet, since it leaves when it has its reply.
 
 use std::time::Duration;
 
@@ -74,7 +77,7 @@ impl Seat {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Sits down, if nobody sits there and there is something to read.
+    /// Sits down, if nobody sits there and the stream has not ended.
     pub(crate) fn sit(&self) -> Option<FrameReader> {
         let mut state = lock(&self.state);
         let reader = state.reader.take()?;

@@ -1,9 +1,10 @@
 //! Writes frames, one at a time, whichever thread they come from.
 //!
 //! One thread has the *turn* at a time. Who finds it taken waits for it, or leaves a frame in the *queue*, which
-//! goes out before the turn is given up. What a peer does not take at once is left to a *flusher*: a thread
-//! that exists while there is something left over, so that nobody has to wait for a slow peer who does not
-//! want to.
+//! goes out before the turn is given up. A large message goes in parts; whoever writes one lets another thread that
+//! waits have the turn after each. What a peer does not take at once is left to a *flusher*, so that nobody has to
+//! wait for a slow peer who does not want to: a thread that exists while there is something left over, and a little
+//! longer.
 //!
 //! The invariant: **while there are bytes to write, a thread has the turn or the flusher is awake**, unless
 //! somebody [holds](FrameWriter::hold) a frame back and so promises to write soon. And **who waits for the turn is
