@@ -246,8 +246,8 @@ impl Launcher {
     /// Sets how long a thread of the host that waits for a reply, and one of the plugin that waits for the next
     /// call, stay awake before they sleep; 20 µs unless set, and zero is not at all.
     ///
-    /// To be woken is most of what a small call costs: one that comes right after another one takes half the time
-    /// this way, and less of the processors in all. When it does not pay, because calls are rare or their methods
+    /// To be woken is most of what a small call costs: one that comes right after another one takes less than
+    /// half the time this way, and less of the processors in all. When it does not pay, because calls are rare or their methods
     /// slow, both sides try ever more rarely, down to once in 257 waits. Nobody stays awake while nothing is called, and
     /// a machine with one core is left alone.
     #[must_use]
