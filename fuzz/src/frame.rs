@@ -51,18 +51,30 @@ impl Expected {
             let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
             let (kind, flags, lead) = (header[4], header[5], u16::from_le_bytes([header[6], header[7]]));
             let is_value = matches!(kind, 3..=5);
-            let earlier = begun.iter().position(|(first, _)| first[8..16] == header[8..16]);
+            let (more, handles, nested) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+            // Answers are about calls of the receiver, and all else about those of the sender.
+            let is_answer = |kind: u8| matches!(kind, 4..=6 | 10);
+            let is_of =
+                |first: &[u8]| first[8..16] == header[8..16] && is_answer(first[4]) == is_answer(kind);
+            let earlier = begun.iter().position(|(first, _)| is_of(first));
             let so_far = earlier.filter(|_| is_value).map_or(0, |at| begun[at].1.len());
             let limit = match kind {
-                // A call has its timeout in addition.
+                // A call has its timeout in addition, and that of a call which it is made within.
+                3 if nested => LIMIT + 16,
                 3 => LIMIT + 8,
                 4..=5 => LIMIT,
                 _ => CONTROL_LIMIT,
-            } as usize;
-            let goes_on =
-                |at: usize| begun[at].0[16..] == header[16..] && begun[at].0[4] == kind && lead == 0;
-            let is_right = matches!(kind, 1..=12)
-                && (flags == 0 || flags == 1 && is_value && length > 0)
+            } as usize
+                + if handles { 4096 * 9 + 4 } else { 0 };
+            let goes_on = |at: usize| {
+                let first = &begun[at].0;
+                first[16..] == header[16..] && first[4] == kind && first[5] & 14 == flags & 14 && lead == 0
+            };
+            let is_right = matches!(kind, 1..=13)
+                && flags < 16
+                && (!more || is_value && length > 0)
+                && (!handles || is_value && lead == 0)
+                && (flags & 12 == 0 || kind == 3)
                 && (lead == 0 || is_value && u32::from(lead) <= length)
                 && so_far + length as usize <= limit
                 && (!is_value || earlier.is_none_or(goes_on));
@@ -70,7 +82,7 @@ impl Expected {
                 expected.is_wrong = true;
                 return expected;
             }
-            if flags == 1 && earlier.is_none() {
+            if more && earlier.is_none() {
                 expected.seen.push(Seen { header: *header, stage: "Begun".into(), payload: Vec::new() });
             }
             let Some((payload, rest)) = rest.split_at_checked(length as usize) else { return expected };
@@ -87,12 +99,12 @@ impl Expected {
                 _ => (*header, Vec::new(), "Whole"),
             };
             message.extend(payload);
-            if flags == 1 {
+            if more {
                 begun.push((first, message));
                 continue;
             }
             first[..4].copy_from_slice(&(message.len() as u32).to_le_bytes());
-            first[5] = 0;
+            first[5] &= !1;
             expected.seen.push(Seen { header: first, stage: stage.into(), payload: message });
         }
         expected.is_between_frames = stream.is_empty() && begun.is_empty();

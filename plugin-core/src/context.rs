@@ -77,9 +77,18 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<State>>> = const { RefCell::new(None) };
 }
 
+/// Where a call came from.
+#[derive(Clone, Copy)]
+struct Origin {
+    connection: u64,
+    call: u64,
+}
+
 /// What is known of a running call.
 pub(crate) struct State {
     deadline: Option<Instant>,
+    /// The connection that the call came over, and its number there.
+    origin: Option<Origin>,
     is_cancelled: AtomicBool,
     /// The task of an `async` method.
     waker: Mutex<Option<Waker>>,
@@ -87,8 +96,9 @@ pub(crate) struct State {
 
 impl State {
     /// A call that was made a moment ago and that is waited for until `deadline`.
-    pub(crate) fn new(deadline: Option<Instant>) -> Arc<Self> {
-        Arc::new(Self { deadline, is_cancelled: AtomicBool::new(false), waker: Mutex::new(None) })
+    pub(crate) fn of_call(deadline: Option<Instant>, connection: u64, call: u64) -> Arc<Self> {
+        let origin = Some(Origin { connection, call });
+        Arc::new(Self { deadline, origin, is_cancelled: AtomicBool::new(false), waker: Mutex::new(None) })
     }
 
     /// Takes note that nobody waits any more.
@@ -145,6 +155,11 @@ impl Drop for Outer {
 /// The deadline of the call that this thread runs a method for: calls that the method makes end with it.
 pub(crate) fn current_deadline() -> Option<Instant> {
     current()?.deadline
+}
+
+/// The call of a peer that this thread runs a method for, where it came over this connection.
+pub(crate) fn current_call(connection: u64) -> Option<u64> {
+    current()?.origin.filter(|origin| origin.connection == connection).map(|origin| origin.call)
 }
 
 /// None in a destructor of thread-local data either.

@@ -3,19 +3,25 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use std::sync::Arc;
 
+use crate::callback::Granted;
+use crate::interface::Client;
+use crate::io::connection::Connection;
+use crate::io::objects::Received;
 use crate::proto::codec::{Budget, DecodeError, Decoder, EncodeError, Message};
-use crate::proto::frame::{Kind, Payload};
+use crate::proto::frame::{Header, Kind, Payload};
 use crate::proto::message::CallPrefix;
-use crate::shape::{DeserializeAs, SerializeAs};
+use crate::remote::Remote;
+use crate::shape::{DeserializeAs, Same, SerializeAs};
 
 /// A call that arrived from the peer. It owns its payload, so that an asynchronous method can keep it.
 #[derive(Debug)]
 pub struct Request {
-    method: u64,
+    connection: Arc<Connection>,
+    header: Header,
     payload: Payload,
-    budget: Budget,
-    max_reply: u32,
+    handles: Vec<Granted>,
 }
 
 /// The arguments of a call, decoded one by one, and the limits of its outcome.
@@ -23,6 +29,8 @@ pub struct Request {
 pub struct Incoming<'a> {
     arguments: Decoder<'a>,
     max_reply: u32,
+    connection: &'a Arc<Connection>,
+    call: u64,
 }
 
 /// The encoded outcome of a call, or why there is none.
@@ -72,21 +80,34 @@ pub enum Refusal {
 
 impl Request {
     /// The payload begins with a [`CallPrefix`].
-    pub(crate) fn new(method: u64, payload: Payload, budget: Budget, max_reply: u32) -> Self {
-        Self { method, payload, budget, max_reply }
+    pub(crate) fn new(connection: &Arc<Connection>, received: Received) -> Self {
+        let Received { frame, handles } = received;
+        Self { connection: Arc::clone(connection), header: frame.header, payload: frame.payload, handles }
     }
 
     /// The id of the method to run.
     #[must_use]
     pub fn method(&self) -> u64 {
-        self.method
+        self.header.method
+    }
+
+    /// The largest reply in bytes.
+    pub(crate) fn max_reply(&self) -> usize {
+        self.connection.max_message() as usize
     }
 
     /// Begins to read the arguments, in place.
     #[must_use]
     pub fn open(&mut self) -> Incoming<'_> {
-        let arguments = Decoder::after(CallPrefix::LEN, &mut self.payload, self.budget);
-        Incoming { arguments, max_reply: self.max_reply }
+        let prefix = CallPrefix::len(self.header.nested);
+        let budget = self.connection.budget();
+        let arguments = Decoder::after(prefix, &mut self.payload, budget).with_handles(&mut self.handles);
+        Incoming {
+            arguments,
+            max_reply: self.connection.max_message(),
+            connection: &self.connection,
+            call: self.header.call,
+        }
     }
 }
 
@@ -116,6 +137,46 @@ impl<'a> Incoming<'a> {
         S: DeserializeAs<'a, T>,
     {
         self.arguments.next_as::<S, T>().map_err(|error| bad_argument(name, &error))
+    }
+
+    /// Decodes the next argument, something that may be called until this call is over.
+    ///
+    /// # Errors
+    /// When the bytes are not that.
+    pub fn callback<C: Client>(&mut self, name: &'static str) -> Result<C, Refusal> {
+        let position = self.arg::<Same, u32>(name)?;
+        Ok(C::from_remote(self.lent(position, C::INTERFACE.name)))
+    }
+
+    /// Like [`callback`](Self::callback), for an argument that may be absent.
+    ///
+    /// # Errors
+    /// When the bytes are not that.
+    pub fn optional_callback<C: Client>(&mut self, name: &'static str) -> Result<Option<C>, Refusal> {
+        let position = self.arg::<Same, Option<u32>>(name)?;
+        Ok(position.map(|position| C::from_remote(self.lent(position, C::INTERFACE.name))))
+    }
+
+    /// Decodes the next argument, a closure that may be called until this call is over.
+    ///
+    /// # Errors
+    /// When the bytes are not that.
+    pub fn closure(&mut self, name: &'static str) -> Result<Remote, Refusal> {
+        let position = self.arg::<Same, u32>(name)?;
+        Ok(self.lent(position, ""))
+    }
+
+    /// Like [`closure`](Self::closure), for an argument that may be absent.
+    ///
+    /// # Errors
+    /// When the bytes are not that.
+    pub fn optional_closure(&mut self, name: &'static str) -> Result<Option<Remote>, Refusal> {
+        let position = self.arg::<Same, Option<u32>>(name)?;
+        Ok(position.map(|position| self.lent(position, "")))
+    }
+
+    fn lent(&self, position: u32, interface: &str) -> Remote {
+        Remote::lent(Arc::clone(self.connection), self.call, position, interface)
     }
 
     /// Ends the arguments.

@@ -61,6 +61,10 @@ pub struct Method {
     /// How long a call takes at most as the attribute of the method says, or else that of the interface.
     /// `None` where neither does, and for `#[plugin(timeout = "none")]`.
     pub timeout: Option<Duration>,
+    /// Whether nobody waits for its calls: `#[plugin(oneway)]`.
+    pub oneway: bool,
+    /// Whether a call may run twice without harm: `#[plugin(idempotent)]`.
+    pub idempotent: bool,
 }
 
 impl Method {
@@ -68,7 +72,31 @@ impl Method {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, signature: &'static str, canonical: &str) -> Self {
-        Self { id: method_id(name), name, signature, fingerprint: fnv1a(canonical), timeout: None }
+        Self {
+            id: method_id(name),
+            name,
+            signature,
+            fingerprint: fnv1a(canonical),
+            timeout: None,
+            oneway: false,
+            idempotent: false,
+        }
+    }
+
+    /// Says that nobody waits for its calls.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_oneway(mut self) -> Self {
+        self.oneway = true;
+        self
+    }
+
+    /// Says that its calls may run twice.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
     }
 
     /// Sets what the attributes say of timeouts.

@@ -49,18 +49,22 @@
 // Generated code names this crate `::plugin_core`, also in this crate's own tests and examples.
 extern crate self as plugin_core;
 
+mod callback;
 mod check;
 mod context;
+mod dynamic;
 mod endpoint;
 mod error;
 // Public for the tests that set the process's logger, which need a process of their own.
 #[doc(hidden)]
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub mod forward;
+mod identity;
 mod incoming;
 mod interface;
 mod io;
 mod options;
+mod outgoing;
 mod panic;
 mod plugin;
 mod proto;
@@ -68,8 +72,10 @@ mod proto;
 #[doc(hidden)]
 pub mod record;
 mod remote;
+mod reply;
 mod serve;
 mod shape;
+mod stream;
 mod sync;
 mod sys;
 #[doc(hidden)]
@@ -88,8 +94,8 @@ pub mod __private;
 
 pub use context::{CallContext, call};
 pub use error::{
-    Busy, CallError, CallTarget, Decoding, Delivery, DisconnectCause, Disconnected, Encoding, Failed,
-    NoThread, Panicked, ProcessEnd, TimedOut, TooLarge, Unsupported,
+    Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected, Encoding,
+    Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;
@@ -100,6 +106,7 @@ pub use options::WhenFull;
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};
 pub use serve::{is_plugin_process, serve};
+pub use stream::{Closed, Stream, StreamSender};
 
 /// What the methods of an interface return: [`CallError`] unless they name an error of their own.
 pub type Result<T, E = CallError> = core::result::Result<T, E>;

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
+use crate::callback::CallbackFailed;
 use crate::text::bounded;
 
 /// The longest panic message that travels, in bytes. A person reads it.
@@ -21,6 +22,8 @@ pub(crate) struct CaughtPanic {
     /// `file:line:column`.
     pub(crate) location: Option<String>,
     pub(crate) backtrace: Option<String>,
+    /// Why a callback failed, where it is that which ended the method.
+    pub(crate) failed_callback: Option<String>,
 }
 
 /// How many panics of one call are remembered. A method that catches panics of its own may raise many;
@@ -41,23 +44,34 @@ struct Raised {
 
 /// Runs `f` and catches its panic. What the program prints about a panic it prints all the same.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
+    catch_payload(f).map_err(|(panic, payload)| {
+        // The payload may be a value of the user's whose drop panics too.
+        std::mem::forget(payload);
+        panic
+    })
+}
+
+/// Like [`catch`], for a panic that goes on elsewhere.
+pub(crate) fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, (CaughtPanic, Box<dyn Any + Send>)> {
     install_hook();
-    RAISED.set(Some(Vec::new()));
+    // A method that runs already may have called back, and this may be a part of that.
+    let outer = RAISED.replace(Some(Vec::new()));
     // The services of a plugin are shared between threads, so they must cope with a method that ends
     // early on another thread anyway; nothing else outlives the call.
     let result = panic::catch_unwind(AssertUnwindSafe(f));
-    let raised = RAISED.take().unwrap_or_default();
+    let raised = RAISED.replace(outer).unwrap_or_default();
     result.map_err(|payload| {
         let message = message(&*payload);
-        // The payload may be a value of the user's whose drop panics too.
-        std::mem::forget(payload);
+        let failed_callback = payload.downcast_ref().map(|CallbackFailed(reason)| reason.clone());
         let raised = raised.into_iter().rev().find(|panic| panic.message == message);
         let (location, backtrace) = raised.map(|panic| (panic.location, panic.backtrace)).unzip();
-        CaughtPanic {
+        let panic = CaughtPanic {
             message,
             location: location.flatten(),
             backtrace: backtrace.map(|backtrace| bounded(backtrace, MAX_BACKTRACE)),
-        }
+            failed_callback,
+        };
+        (panic, payload)
     })
 }
 

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::endpoint;
+use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
-use crate::io::server::{ServeEnd, Server};
+use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
@@ -138,12 +139,12 @@ fn run(registry: Registry) -> Result<(), Failure> {
         )));
     }
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
-    let writer = FrameWriter::new(transport, None, Some(end_process));
+    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(end_process));
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
-    let server = Server::new(writer, registry.into_services(), limits, host.limits);
-    match server.run(reader) {
+    let services = registry.into_services();
+    match Connection::of_plugin(transport, writer, services, limits, host.limits).serve(reader) {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),

@@ -12,7 +12,9 @@
 mod bytes;
 mod maybe_bytes;
 mod nested;
+mod object;
 mod path;
+mod streamed;
 mod text;
 
 use serde::de::{Deserialize, Deserializer};
@@ -21,7 +23,9 @@ use serde::ser::{Serialize, Serializer};
 pub use bytes::Bytes;
 pub use maybe_bytes::MaybeBytes;
 pub use nested::{Boxed, Map, Opt, Seq, Tuple};
+pub use object::Obj;
 pub use path::PathBytes;
+pub use streamed::Streamed;
 pub use text::Text;
 
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
@@ -33,6 +37,10 @@ use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
     note = "rename it, or write its path, such as `crate::{T}`"
 )]
 pub trait SerializeAs<T: ?Sized> {
+    /// Whether values hand something over, which serde knows nothing of: they are encoded by
+    /// [`encode_owned`](Self::encode_owned) alone.
+    const HANDS_OVER: bool = false;
+
     /// Serializes `value`, with the errors of `serializer`.
     fn serialize_as<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error>;
 
@@ -67,6 +75,10 @@ pub trait SerializeAs<T: ?Sized> {
     note = "rename it, or write its path, such as `crate::{T}`"
 )]
 pub trait DeserializeAs<'de, T>: Sized {
+    /// Whether values are handed something, which serde knows nothing of: they are decoded by
+    /// [`decode`](Self::decode) alone.
+    const HANDS_OVER: bool = false;
+
     /// Deserializes a value, with the errors of `deserializer`.
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>;
 

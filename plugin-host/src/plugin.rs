@@ -154,7 +154,9 @@ impl PluginProcess {
                 differences,
             });
         }
-        Ok(C::from_remote(self.remote(instance.object, &instance.interface)))
+        let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
+        let lacking = C::INTERFACE.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
+        Ok(C::from_remote(self.remote(instance.object, &instance.interface).lacking(lacking)))
     }
 
     /// What the plugin says of itself: its name, its version and the interfaces that it offers.

@@ -28,7 +28,10 @@ impl Disconnected {
 
 impl fmt::Display for Disconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plugin `{}` is gone: it {}", self.target.plugin, self.cause)?;
+        match &*self.target.plugin {
+            "" => write!(f, "the host is gone: it {}", self.cause)?,
+            plugin => write!(f, "plugin `{plugin}` is gone: it {}", self.cause)?,
+        }
         let CallTarget { interface, method, .. } = &self.target;
         let name = if interface.is_empty() { (*method).to_owned() } else { format!("{interface}::{method}") };
         match self.delivery {
@@ -55,6 +58,8 @@ pub enum Delivery {
 pub enum DisconnectCause {
     /// Its process ended: it exited, crashed or was killed by somebody else.
     Ended(Arc<ProcessEnd>),
+    /// The peer is the host of this plugin, and ended or closed the connection.
+    HostGone,
     /// The host shut it down.
     ShutDown,
     /// The host killed it.
@@ -97,6 +102,7 @@ impl DisconnectCause {
             Self::ClosedConnection(_) | Self::BrokeProtocol { .. } => {
                 "this is a defect of the plugin: report it to its author, and launch it again to go on"
             }
+            Self::HostGone => "the plugin ends",
             Self::StoppedReading { .. } => "the plugin hangs or is stopped: launch it again to go on",
         }
     }
@@ -110,6 +116,7 @@ impl fmt::Display for DisconnectCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended(end) => end.fmt(f),
+            Self::HostGone => f.write_str("ended or closed the connection"),
             Self::ShutDown => f.write_str("was shut down by this program"),
             Self::Killed => f.write_str("was killed by this program"),
             Self::ClosedConnection(_) => f.write_str("closed its connection without ending"),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
 pub use parts::{
-    Busy, CallTarget, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooLarge, Unsupported,
+    Busy, CallTarget, Cancelled, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooDeep, TooLarge,
+    Unsupported,
 };
 
 /// A call to a plugin failed.
@@ -52,6 +53,10 @@ pub enum CallError {
     /// As many calls are in flight as the plugin takes, and the client does not wait for room:
     /// [`WhenFull::Fail`](crate::WhenFull::Fail).
     Busy(Box<Busy>),
+    /// The callback was lent for the length of a call, which is over.
+    Cancelled(Box<Cancelled>),
+    /// So many calls are made within each other already.
+    TooDeep(Box<TooDeep>),
 }
 
 impl CallError {
@@ -67,6 +72,10 @@ impl CallError {
         Self::Failed(Failed { message: chain(error) })
     }
 
+    pub(crate) fn timed_out(target: CallTarget, after: core::time::Duration, delivery: Delivery) -> Self {
+        Self::TimedOut(Box::new(TimedOut { target, after, delivery }))
+    }
+
     /// Whether the plugin may have run the method. If not, making the call again is safe.
     #[must_use]
     pub fn may_have_run(&self) -> bool {
@@ -74,7 +83,11 @@ impl CallError {
             Self::Failed(_) | Self::Panicked(_) => true,
             Self::TimedOut(error) => error.delivery == Delivery::Unknown,
             Self::Disconnected(error) => error.delivery == Delivery::Unknown,
-            Self::Unsupported(_) | Self::NoThread(_) | Self::Busy(_) => false,
+            Self::Unsupported(_)
+            | Self::NoThread(_)
+            | Self::Busy(_)
+            | Self::Cancelled(_)
+            | Self::TooDeep(_) => false,
             Self::TooLarge(error) => error.in_reply,
             Self::Encoding(error) => error.in_reply,
             Self::Decoding(error) => error.in_reply,
@@ -113,6 +126,8 @@ impl fmt::Display for CallError {
             Self::TimedOut(error) => error.fmt(f),
             Self::NoThread(error) => error.fmt(f),
             Self::Busy(error) => error.fmt(f),
+            Self::Cancelled(error) => error.fmt(f),
+            Self::TooDeep(error) => error.fmt(f),
         }
     }
 }

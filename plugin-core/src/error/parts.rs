@@ -10,7 +10,7 @@ use super::disconnect::Delivery;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallTarget {
-    /// The name of the plugin.
+    /// The name of the plugin; empty for a callback or object of a plugin's host.
     pub plugin: Arc<str>,
     /// The name of the interface.
     pub interface: Arc<str>,
@@ -26,10 +26,14 @@ impl CallTarget {
 
 impl fmt::Display for CallTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.interface.is_empty() {
-            return write!(f, "`{}` of plugin `{}`", self.method, self.plugin);
+        match &*self.interface {
+            "" => write!(f, "`{}` of ", self.method)?,
+            interface => write!(f, "`{interface}::{}` of ", self.method)?,
         }
-        write!(f, "`{}::{}` of plugin `{}`", self.interface, self.method, self.plugin)
+        match &*self.plugin {
+            "" => f.write_str("the host"),
+            plugin => write!(f, "plugin `{plugin}`"),
+        }
     }
 }
 
@@ -214,13 +218,13 @@ pub struct NoThread {
     pub reason: String,
     /// Whether the host lacks the thread that watches the deadlines of tasks, so that the call was not sent,
     /// rather than the plugin one to run the method on.
-    pub in_host: bool,
+    pub in_caller: bool,
 }
 
 impl fmt::Display for NoThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, reason, in_host } = self;
-        if *in_host {
+        let Self { target, reason, in_caller } = self;
+        if *in_caller {
             return write!(
                 f,
                 "{target} was not sent and has not run: the system gives this program no thread to watch its \
@@ -277,16 +281,55 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_lacking_is_told_with_the_side_that_lacks_it() {
-        let text = |in_host| {
+        let text = |in_caller| {
             let target = CallTarget::new("p".into(), "Kv".into(), "get");
-            let error = CallError::NoThread(Box::new(NoThread { target, reason: "r".to_owned(), in_host }));
+            let error = CallError::NoThread(Box::new(NoThread { target, reason: "r".to_owned(), in_caller }));
             assert!(!error.may_have_run());
             error.to_string()
         };
-        for (in_host, side) in [(true, "this program no thread"), (false, "the plugin no thread")] {
+        for (in_caller, side) in [(true, "this program no thread"), (false, "the plugin no thread")] {
             for part in ["`Kv::get` of plugin `p`", "has not run", side, "(r)", "limit of processes"] {
-                assert!(text(in_host).contains(part), "no {part} in {}", text(in_host));
+                assert!(text(in_caller).contains(part), "no {part} in {}", text(in_caller));
             }
         }
+    }
+}
+
+/// A callback was called that was lent for the length of a call, which is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cancelled {
+    /// The method.
+    pub target: CallTarget,
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} was lent for the length of a call, and nobody waits for that any more: end the method that has it",
+            self.target
+        )
+    }
+}
+
+/// So many calls are made within each other already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooDeep {
+    /// The method.
+    pub target: CallTarget,
+    /// How many calls may run within each other on one thread.
+    pub limit: u32,
+}
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} has not run: {} calls run within each other already, which is the limit; two methods call each \
+             other without end, probably",
+            self.target, self.limit
+        )
     }
 }

@@ -1,14 +1,18 @@
-//! Runs the calls of a plugin and sends their outcomes.
+//! Runs the calls of the peer and sends their outcomes.
 
 use std::sync::Arc;
 
+use super::arrived::Call;
+use super::connection::Connection;
 use super::lock;
-use super::server::{Call, Server};
+use super::nested::{self, Panic};
 use super::tasks::{Polled, Rest, Task};
+use super::writer::WriteError;
+use crate::callback::{Callback, Shared};
 use crate::context;
 use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
 use crate::interface::Service;
-use crate::panic::{CaughtPanic, catch};
+use crate::panic::{CaughtPanic, catch, catch_payload};
 use crate::proto::frame::{Header, Kind};
 use crate::proto::message::FailureMessage;
 use crate::text::bounded;
@@ -26,9 +30,30 @@ pub(super) enum Work {
     Call(Call),
     /// An `async` method that goes on.
     Task(Arc<Task>),
+    /// The calls that nobody waits for.
+    Lane,
+    /// Objects that nobody calls any more; what they do when they are dropped may take long.
+    Drop(Vec<Arc<dyn Shared>>),
 }
 
-impl Server {
+/// What runs a call.
+enum Callee {
+    /// An instance that is there from the start.
+    Service(Arc<dyn Service>),
+    /// An object that was lent.
+    Shared(Arc<dyn Shared>),
+}
+
+impl Callee {
+    fn dispatch(&self, request: Request) -> Outcome {
+        match self {
+            Self::Service(service) => service.dispatch(request),
+            Self::Shared(object) => object.dispatch(request),
+        }
+    }
+}
+
+impl Connection {
     /// Has a worker thread run a call.
     pub(super) fn submit(self: &Arc<Self>, call: Call) {
         self.submit_work(Work::Call(call));
@@ -41,12 +66,15 @@ impl Server {
         }
     }
 
-    fn submit_work(self: &Arc<Self>, work: Work) {
+    pub(super) fn submit_work(self: &Arc<Self>, work: Work) {
         // What comes back without a thread may be what another thread has submitted meanwhile.
         let Err((work, error)) = self.workers.submit(work) else { return };
         let header = match work {
-            Work::Call(call) => call.frame.header,
+            Work::Call(call) => call.received.frame.header,
             Work::Task(task) => task.header(),
+            Work::Lane => return self.run_lane(),
+            // Then here, and whoever reads waits for it.
+            Work::Drop(objects) => return drop_objects(objects),
         };
         self.reply(header, Err(FailureMessage::NoThread { reason: error.to_string() }), false);
     }
@@ -56,25 +84,74 @@ impl Server {
         match work {
             Work::Call(call) => self.answer(call, false),
             Work::Task(task) => self.go_on(&task),
+            Work::Lane => self.run_lane(),
+            Work::Drop(objects) => drop_objects(objects),
+        }
+    }
+
+    /// Has a worker thread drop objects.
+    pub(super) fn drop_later(self: &Arc<Self>, objects: Vec<Arc<dyn Shared>>) {
+        if !objects.is_empty() {
+            self.submit_work(Work::Drop(objects));
         }
     }
 
     /// Runs one call and sends its outcome; with `more_follow` not before that of the next one. A call whose method is
     /// `async` may go on afterwards.
     pub(super) fn answer(self: &Arc<Self>, call: Call, more_follow: bool) {
-        let Call { frame, context } = call;
-        let header = frame.header;
+        let Call { received, context, .. } = call;
+        let header = received.frame.header;
         if context.was_cancelled() {
             return self.reply(header, Err(FailureMessage::Cancelled), more_follow);
         }
-        let Some(service) = self.service(header.object) else {
-            return self.reply(header, Err(FailureMessage::UnknownObject), more_follow);
+        let callee = match self.callee(header.object) {
+            Ok(callee) => callee,
+            Err(failure) => return self.reply(header, Err(failure), more_follow),
         };
-        let request = Request::new(header.method, frame.payload, self.budget, self.max_message);
-        match catch(|| context.enter(|| service.dispatch(request))) {
+        let request = Request::new(self, received);
+        match catch(|| context.enter(|| callee.dispatch(request))) {
             Ok(Outcome::Now(answer)) => self.reply(header, outcome(Ok(answer)), more_follow),
             Ok(Outcome::Later(rest)) => self.begin(header, context, rest, more_follow),
             Err(panic) => self.reply(header, outcome(Err(panic)), more_follow),
+        }
+    }
+
+    /// Runs one call of something that is lent for the length of a call, and sends its outcome.
+    ///
+    /// # Errors
+    /// When it panicked, with the panic itself.
+    pub(super) fn answer_with(self: &Arc<Self>, call: Call, callback: &dyn Callback) -> Result<(), Panic> {
+        let Call { received, context, .. } = call;
+        let header = received.frame.header;
+        if context.was_cancelled() {
+            self.reply(header, Err(FailureMessage::Cancelled), false);
+            return Ok(());
+        }
+        let request = Request::new(self, received);
+        match catch_payload(|| context.enter(|| callback.run(request))) {
+            Ok(Outcome::Now(answer)) => {
+                self.reply(header, outcome(Ok(answer)), false);
+                Ok(())
+            }
+            Ok(Outcome::Later(rest)) => {
+                self.begin(header, context, rest, false);
+                Ok(())
+            }
+            Err((panic, payload)) => {
+                self.reply(header, outcome(Err(panic)), false);
+                Err(payload)
+            }
+        }
+    }
+
+    fn callee(&self, object: u64) -> Result<Callee, FailureMessage> {
+        if let Some(service) = self.objects.service(object) {
+            return Ok(Callee::Service(service));
+        }
+        match self.objects.lent_object(object) {
+            Some(object) => Ok(Callee::Shared(object)),
+            None if nested::is_lent(object) => Err(FailureMessage::CallIsOver),
+            None => Err(FailureMessage::UnknownObject),
         }
     }
 
@@ -98,12 +175,23 @@ impl Server {
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
         let header = task.header();
-        lock(&self.state).running.begin_reply(header.call);
+        lock(&self.incoming).running.begin_reply(header.call);
         // The next read tells that the host is gone, and the writer what else went wrong.
         let _written = match outcome {
-            Ok(Reply { kind, message }) => {
-                self.writer.write_in_task(message, Header::of_call(kind, header.call)).await
-            }
+            Ok(Reply { kind, mut message }) => match self.lend(&mut message) {
+                Ok(mut loan) => {
+                    let header = Header { handles: !loan.is_empty(), ..Header::of_call(kind, header.call) };
+                    let written = self.writer.write_in_task(message, header).await;
+                    if written.is_ok() {
+                        loan.sent();
+                    }
+                    written
+                }
+                Err(reason) => {
+                    let header = Header::of_call(Kind::FailureReply, header.call);
+                    self.writer.write_message_in_task(header, &FailureMessage::BadReply { reason }).await
+                }
+            },
             Err(failure) => {
                 let header = Header::of_call(Kind::FailureReply, header.call);
                 self.writer.write_message_in_task(header, &failure).await
@@ -118,35 +206,54 @@ impl Server {
         let _ = self.writer.flush();
     }
 
-    fn service(&self, object: u64) -> Option<Arc<dyn Service>> {
-        let index = usize::try_from(object.checked_sub(1)?).ok()?;
-        lock(&self.services).get(index).cloned()
+    pub(super) fn reply(
+        self: &Arc<Self>,
+        call: Header,
+        outcome: Result<Reply, FailureMessage>,
+        more_follow: bool,
+    ) {
+        lock(&self.incoming).running.begin_reply(call.call);
+        // The next read tells that the peer is gone, and the writer what else went wrong.
+        let _written = self.write_reply(call, outcome, more_follow);
+        self.end_reply();
     }
 
-    fn reply(self: &Arc<Self>, call: Header, outcome: Result<Reply, FailureMessage>, more_follow: bool) {
-        lock(&self.state).running.begin_reply(call.call);
-        // The next read tells that the host is gone, and the writer what else went wrong.
-        let _written = match outcome {
+    fn write_reply(
+        self: &Arc<Self>,
+        call: Header,
+        outcome: Result<Reply, FailureMessage>,
+        more_follow: bool,
+    ) -> Result<(), WriteError> {
+        match outcome {
             Ok(Reply { kind, mut message }) => {
-                let header = Header::of_call(kind, call.call);
-                if more_follow && message.len() <= MAX_HELD {
+                let mut loan = match self.lend(&mut message) {
+                    Ok(loan) => loan,
+                    Err(reason) => {
+                        return self.write_reply(call, Err(FailureMessage::BadReply { reason }), more_follow);
+                    }
+                };
+                let header = Header { handles: !loan.is_empty(), ..Header::of_call(kind, call.call) };
+                let written = if more_follow && message.len() <= MAX_HELD {
                     self.writer.hold(&mut message, header)
                 } else {
                     self.writer.write_parts(&mut message, header, None)
+                };
+                if written.is_ok() {
+                    loan.sent();
                 }
+                written
             }
             Err(failure) => {
                 self.writer.write_message(Header::of_call(Kind::FailureReply, call.call), &failure, None)
             }
-        };
-        self.end_reply();
+        }
     }
 
     /// Takes note that a reply has been written.
     fn end_reply(&self) {
-        let mut state = lock(&self.state);
-        state.running.end_reply();
-        if state.running.is_empty() {
+        let mut incoming = lock(&self.incoming);
+        incoming.running.end_reply();
+        if incoming.running.is_empty() {
             self.changed.notify_all();
         }
     }
@@ -165,11 +272,22 @@ fn outcome(result: Result<Answer, CaughtPanic>) -> Result<Reply, FailureMessage>
     match result {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(refusal)) => Err(refusal.into_message()),
+        Err(CaughtPanic { failed_callback: Some(reason), .. }) => {
+            Err(FailureMessage::CallbackFailed { reason })
+        }
         Err(panic) => Err(FailureMessage::Panicked {
             message: panic.message,
             location: panic.location,
             backtrace: panic.backtrace,
         }),
+    }
+}
+
+/// Drops objects of the user's.
+pub(super) fn drop_objects(objects: impl IntoIterator<Item = Arc<dyn Shared>>) {
+    for object in objects {
+        // The program has printed the panic, and nobody waits for anything that could fail.
+        let _ = catch(|| drop(object));
     }
 }
 

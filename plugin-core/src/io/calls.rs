@@ -5,22 +5,34 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::arrived::Call;
 use super::connection::NoReply;
+use super::objects::Received;
 use super::slot::Slot;
 use super::{Condvar, Mutex, MutexGuard, lock, wait};
 use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
-use crate::proto::frame::{Frame, Header};
+use crate::proto::frame::Header;
 use crate::proto::session::{Asked, Outgoing, Violation};
 
 /// How a call that waits comes to its end.
-pub(super) type Settled = Result<Frame, DisconnectCause>;
+pub(super) type Settled = Result<Received, DisconnectCause>;
 
 /// Who waits for a reply.
 pub(super) struct Waiter {
     pub(super) slot: Arc<Slot<Settled>>,
-    /// Whether it is a task, which cannot read for itself, and not a thread.
-    pub(super) is_task: bool,
+    pub(super) who: Who,
+}
+
+/// Who waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A thread, which can read for itself and run calls of the peer.
+    Thread,
+    /// A task, which cannot.
+    Task,
+    /// Nobody: the reply only says that there is room for another call.
+    Nobody,
 }
 
 /// Who should read now.
@@ -68,17 +80,18 @@ impl Calls {
         Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
     }
 
-    /// Begins the call of a thread, when there is room.
+    /// Begins the call of a thread, when there is room. Afterwards it may be that nobody waits.
     pub(super) fn begin(
         &self,
         asked: Asked,
         slot: &Arc<Slot<Settled>>,
+        who: Who,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<u64, NoReply> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(result) = state.try_begin(asked, slot, false, when_full) {
+            if let Some(result) = state.try_begin(asked, slot, who, when_full) {
                 return result;
             }
             state = wait(&self.room, state, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
@@ -90,12 +103,13 @@ impl Calls {
     pub(super) fn poll_begin(
         &self,
         context: &Context<'_>,
+        asked: Asked,
         slot: &Arc<Slot<Settled>>,
         when_full: WhenFull,
         ticket: &mut Option<u64>,
     ) -> Poll<Result<u64, NoReply>> {
         let mut state = lock(&self.state);
-        if let Some(result) = state.try_begin(Asked::Call, slot, true, when_full) {
+        if let Some(result) = state.try_begin(asked, slot, Who::Task, when_full) {
             return Poll::Ready(result);
         }
         let place = *ticket.get_or_insert_with(|| {
@@ -138,7 +152,7 @@ impl Calls {
     pub(super) fn abandon(&self, call: u64) -> Result<Option<Waiter>, Violation> {
         let mut state = lock(&self.state);
         let waiter = state.outgoing.abandon(call)?;
-        if waiter.as_ref().is_some_and(|waiter| waiter.is_task) {
+        if waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Task) {
             state.tasks -= 1;
         }
         Ok(waiter)
@@ -157,10 +171,23 @@ impl Calls {
         if state.tasks > 0 {
             return NextReader::Attendant;
         }
-        match state.outgoing.any_waiter() {
+        match state.outgoing.waiters().find(|waiter| waiter.who == Who::Thread && !waiter.slot.is_busy()) {
             Some(waiter) => NextReader::Thread(Arc::clone(&waiter.slot)),
             None => NextReader::Nobody,
         }
+    }
+
+    /// Hands a call of the peer over to the thread that waits for the call within which it is made. It comes back if there
+    /// is none.
+    pub(super) fn deliver(&self, call: Call) -> Option<Call> {
+        let Some(parent) = call.parent else { return Some(call) };
+        // Under the lock: what is delivered is found by the thread when its own call is no longer known here.
+        let state = lock(&self.state);
+        match state.outgoing.waiter(parent).filter(|waiter| waiter.who == Who::Thread) {
+            Some(waiter) => waiter.slot.deliver(call),
+            None => return Some(call),
+        }
+        None
     }
 
     /// Refuses calls from now on with `cause`, or an earlier one, which it gives.
@@ -214,7 +241,7 @@ impl Calls {
     }
 
     fn ended(&self, mut state: MutexGuard<'_, State>, waiter: Option<Waiter>) -> Option<Waiter> {
-        if waiter.as_ref().is_some_and(|waiter| waiter.is_task) {
+        if waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Task) {
             state.tasks -= 1;
         }
         self.make_room(state);
@@ -248,20 +275,27 @@ impl State {
         &mut self,
         asked: Asked,
         slot: &Arc<Slot<Settled>>,
-        is_task: bool,
+        who: Who,
         when_full: WhenFull,
     ) -> Option<Result<u64, NoReply>> {
         if let Some(cause) = &self.refusal {
             return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
         }
         // A sign of life is wanted most when every call hangs.
-        if asked == Asked::Ping || !self.outgoing.is_full() {
-            self.tasks += usize::from(is_task);
-            return Some(Ok(self.outgoing.begin(asked, Waiter { slot: Arc::clone(slot), is_task })));
+        // And a call within one of the peer's must not wait for those that may wait for it.
+        let has_room = match asked {
+            Asked::Ping => true,
+            Asked::Call => !self.outgoing.is_full(),
+            Asked::Nested => !self.outgoing.is_full_of_nested(),
+        };
+        if has_room {
+            self.tasks += usize::from(who == Who::Task);
+            return Some(Ok(self.outgoing.begin(asked, Waiter { slot: Arc::clone(slot), who })));
         }
         match when_full {
-            WhenFull::Wait => None,
-            WhenFull::Fail => Some(Err(NoReply::Busy { limit: self.outgoing.max_in_flight() })),
+            // Nobody waits for a call that nobody waits for.
+            WhenFull::Wait if asked != Asked::Nested || who == Who::Nobody => None,
+            _ => Some(Err(NoReply::Busy { limit: self.outgoing.max_in_flight() })),
         }
     }
 }

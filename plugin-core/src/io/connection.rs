@@ -1,29 +1,45 @@
-//! The host's side of a connection: makes calls and hands out their replies.
+//! A connection as both sides have it: makes calls and waits for their replies.
+//!
+//! A thread that waits for a reply reads for itself if nobody else does, hands out what is not its own, and runs
+//! the calls that the peer makes within its own. Who else reads differs, see [`Side`].
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::calls::{Calls, NextReader, Settled};
-use super::handshake::Greeted;
+use super::answer::Work;
+use super::arrived::{Next, Order};
+use super::calls::{Calls, NextReader, Settled, Who};
+use super::executor::Executor;
+use super::host::{Host, StreamEnd};
+use super::lane::Lane;
+use super::lead::{Lead, Returned};
+use super::nested::Panic;
+use super::objects::{Loan, Objects, Received};
 use super::reader::{FrameReader, ReadEnd};
-use super::seat::{Duty, Seat};
+use super::server::Stop;
 use super::slot::{Slot, Wake};
 use super::timer::Timer;
 use super::transport::Transport;
+use super::workers::Workers;
 use super::writer::{FrameWriter, WriteError};
-use super::{Mutex, lock, now, spawn};
+use super::{Condvar, Mutex, lock, now};
+use crate::callback::Callback;
+use crate::context;
 use crate::error::{Delivery, DisconnectCause};
+use crate::interface::Service;
 use crate::options::WhenFull;
-use crate::proto::codec::{self, Budget, Message};
-use crate::proto::frame::{Frame, Header, Kind, Stage};
+use crate::proto::budget_for;
+use crate::proto::codec::{Budget, Message};
+use crate::proto::frame::{Header, Kind, Stage};
+use crate::proto::hello::WireLimits;
 use crate::proto::message::ShutdownMessage;
-use crate::proto::session::{Asked, Role, Violation, check_kind};
-use crate::proto::{CONTROL_BUDGET, budget_for};
-use crate::record::Record;
+use crate::proto::session::{Asked, Role, Running};
 
-/// How long a caller whose write failed waits for the reader to find out why the plugin is gone. The
+/// How long a caller whose write failed waits for the reader to find out why the peer is gone. The
 /// reader in turn waits for the process to end, which takes moments unless the system is stuck; the
 /// waits of plugin-host for that add up to less.
 const CAUSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,47 +48,66 @@ const CAUSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// the exit status is worth a moment.
 const CAUSE_GRACE: Duration = Duration::from_millis(100);
 
-/// What the owner of a connection is told, by the thread that reads, which may be that of any caller. All calls wait
-/// for it meanwhile: what takes long belongs on another one.
-pub trait Events: Send + Sync + 'static {
-    /// The plugin recorded something.
-    fn record(&self, record: Record);
-
-    /// Nothing more will come, unexpectedly. Called once at most; what it returns is what pending and later
-    /// calls fail with.
-    fn ended(&self, end: StreamEnd) -> DisconnectCause;
-}
-
-/// Why nothing more comes from a peer.
-#[derive(Debug)]
-pub enum StreamEnd {
-    /// It closed the connection, or ended.
-    Closed,
-    /// It closed the connection, or ended, in the middle of a frame.
-    ClosedWithinFrame,
-    /// It broke the protocol; the text says what it sent.
-    Violation(String),
-    /// It took no message for this long.
-    Stalled(Duration),
-    /// The system refused.
-    Io(io::Error),
-}
-
-/// A connection to a plugin.
+/// A connection to a peer.
 pub struct Connection {
-    transport: Arc<dyn Transport>,
+    /// Tells it from the other ones of this process.
+    id: u64,
+    /// The name of the plugin, as the host's side knows it; empty on the plugin's side.
+    peer: Arc<str>,
+    pub(super) transport: Arc<dyn Transport>,
     pub(super) writer: Arc<FrameWriter>,
+    pub(super) side: Side,
+    /// Those that this side makes.
     pub(super) calls: Calls,
-    seat: Seat,
     /// The deadlines of tasks.
     pub(super) timer: Arc<Timer>,
-    /// Until the connection has ended.
-    events: Mutex<Option<Arc<dyn Events>>>,
-    /// Why this side ended the stream, for the reader that sees nothing but its end.
-    condemned: Mutex<Option<StreamEnd>>,
-    budget: Budget,
-    max_message: u32,
-    stall_timeout: Duration,
+    /// Those that the peer makes.
+    pub(super) incoming: Mutex<Incoming>,
+    /// Notified when no call of the peer runs any more, and when a host is gone.
+    pub(super) changed: Condvar,
+    /// What the peer may call.
+    pub(super) objects: Objects,
+    /// Run the calls that are not run where they are read.
+    pub(super) workers: Arc<Workers<Work>>,
+    /// Polls `async` methods that go on.
+    pub(super) executor: Executor,
+    /// Those of the peer that nobody waits for.
+    pub(super) lane: Mutex<Lane>,
+    failed_oneways: AtomicU64,
+    pub(super) budget: Budget,
+    pub(super) max_message: u32,
+}
+
+/// What differs between the sides: above all who reads while no thread waits for a reply.
+pub(super) enum Side {
+    Host(Host),
+    Plugin(Lead),
+}
+
+/// The calls of the peer.
+pub(super) struct Incoming {
+    pub(super) running: Running<Arc<context::State>>,
+    /// Whether the host was gone before the calls were done.
+    pub(super) host_gone: bool,
+}
+
+/// What a connection is made of.
+pub(super) struct Setup {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) writer: Arc<FrameWriter>,
+    /// What the peer may call by position, from 1.
+    pub(super) services: Vec<Arc<dyn Service>>,
+    pub(super) ours: WireLimits,
+    pub(super) theirs: WireLimits,
+    /// The name of the plugin, on the host's side.
+    pub(super) peer: Arc<str>,
+}
+
+impl Setup {
+    /// The largest message that both sides accept, in bytes.
+    pub(super) fn max_message(&self) -> u32 {
+        self.ours.message.min(self.theirs.message)
+    }
 }
 
 /// Why a call has no reply.
@@ -88,42 +123,72 @@ pub(crate) enum NoReply {
     NoTimer(io::Error),
 }
 
+/// What a header asks for.
+pub(super) fn asked(header: &Header) -> Asked {
+    match header.kind {
+        Kind::Ping => Asked::Ping,
+        _ if header.nested => Asked::Nested,
+        _ => Asked::Call,
+    }
+}
+
+/// Why a thread that reads for its own call stops.
+enum Pause {
+    /// The reply is there.
+    Replied,
+    /// There is a call for it to run.
+    Nested,
+    /// Something has to be done that only the thread which serves the plugin does.
+    Serve(Order),
+}
+
 impl Connection {
-    /// Starts to use a connection on which both sides have said hello. Its background thread ends with it.
-    ///
-    /// A plugin that takes nothing for `stall_timeout` is given up. A thread that waits for a reply stays awake for
-    /// `spin` at most.
-    ///
-    /// # Errors
-    /// When the system has no thread to spare.
-    pub fn start(
-        greeted: Greeted,
-        stall_timeout: Duration,
-        spin: Duration,
-        events: Box<dyn Events>,
-    ) -> io::Result<Arc<Self>> {
-        let Greeted { transport, mut reader, hello, ours } = greeted;
-        let max_message = ours.message.min(hello.limits.message);
-        reader.set_limit(max_message);
-        reader.set_spin(spin);
-        let connection = Arc::new(Self {
-            writer: FrameWriter::new(Arc::clone(&transport), Some(stall_timeout), None),
+    pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let max_message = setup.max_message();
+        let Setup { transport, writer, services, ours, theirs, peer } = setup;
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            peer,
             transport,
-            calls: Calls::new(ours.in_flight.min(hello.limits.in_flight)),
-            seat: Seat::new(reader),
+            writer,
+            side,
+            calls: Calls::new(ours.in_flight.min(theirs.in_flight)),
             timer: Arc::default(),
-            events: Mutex::new(Some(Arc::from(events))),
-            condemned: Mutex::new(None),
+            incoming: Mutex::new(Incoming { running: Running::new(ours.in_flight), host_gone: false }),
+            changed: Condvar::new(),
+            objects: Objects::new(services),
+            workers: Workers::new({
+                let this = Weak::clone(this);
+                move |work| {
+                    if let Some(this) = this.upgrade() {
+                        this.work(work);
+                    }
+                }
+            }),
+            executor: Executor::new(),
+            lane: Mutex::default(),
+            failed_oneways: AtomicU64::new(0),
             budget: budget_for(max_message),
             max_message,
-            stall_timeout,
-        });
-        let this = Arc::clone(&connection);
-        // The name tells a person who looks at the threads of the host which plugin this one is for. It
-        // comes from the peer, and a thread cannot be started under a name with a zero byte.
-        let name = format!("plugin {}", hello.name.replace('\0', ""));
-        spawn(&name, move || this.attend())?;
-        Ok(connection)
+        })
+    }
+
+    pub(super) fn role(&self) -> Role {
+        match self.side {
+            Side::Host(_) => Role::Host,
+            Side::Plugin(_) => Role::Plugin,
+        }
+    }
+
+    /// What tells it from the other connections of this process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name of the peer; empty for the host of a plugin.
+    pub(crate) fn peer(&self) -> &Arc<str> {
+        &self.peer
     }
 
     /// The largest message that both sides accept, in bytes.
@@ -136,34 +201,87 @@ impl Connection {
         self.budget
     }
 
-    /// Sends a call and waits for its reply.
+    /// What is known of a call of the peer that has just come.
+    pub(super) fn context(&self, call: u64, deadline: Option<Instant>) -> Arc<context::State> {
+        context::State::of_call(deadline, self.id, call)
+    }
+
+    /// Sends a call and waits for its reply. Meanwhile the peer may call back `callbacks`.
+    ///
+    /// # Panics
+    /// When one of them panics.
     pub(crate) fn call(
-        &self,
+        self: &Arc<Self>,
         header: Header,
         mut message: Message<'_>,
+        mut loan: Loan,
+        callbacks: &[&dyn Callback],
         when_full: WhenFull,
         deadline: Option<Instant>,
-    ) -> Result<Frame, NoReply> {
+    ) -> Result<Received, NoReply> {
         let slot = Arc::new(Slot::new());
-        let asked = if header.kind == Kind::Ping { Asked::Ping } else { Asked::Call };
-        let call = self.calls.begin(asked, &slot, when_full, deadline)?;
+        let call = self.calls.begin(asked(&header), &slot, Who::Thread, when_full, deadline)?;
         match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
-            Ok(()) => {}
-            Err(WriteError::Unfinished) => return self.give_up(call, &slot),
+            Ok(()) => loan.sent(),
+            Err(WriteError::Unfinished) => {
+                loan.sent();
+                return self.give_up(call, &slot);
+            }
             Err(WriteError::Broken) => return self.take_back(call, &slot),
             Err(error) => return Err(self.not_sent(call, error, deadline)),
         }
         // A copy of large arguments must not stay in memory for as long as the method runs.
         drop(message);
-        match self.await_reply(call, &slot, deadline) {
-            Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
-            None => self.give_up(call, &slot),
+        let reply = self.await_reply(call, &slot, callbacks, deadline);
+        let reply = match reply {
+            Ok(Some(settled)) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
+            Ok(None) => self.give_up(call, &slot),
+            Err(panic) => {
+                // The peer knows of it; what the rest of the method does interests nobody.
+                self.cancel(call);
+                slot.take_nested().into_iter().for_each(|call| self.turn_away(call));
+                resume_unwind(panic);
+            }
+        };
+        self.end_nested(&slot, callbacks);
+        reply
+    }
+
+    /// Sends a call that nobody waits for.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        header: Header,
+        mut message: Message<'_>,
+        mut loan: Loan,
+        when_full: WhenFull,
+        deadline: Option<Instant>,
+    ) -> Result<(), NoReply> {
+        let slot = Arc::new(Slot::new());
+        let header = Header { oneway: true, ..header };
+        let call = self.calls.begin(asked(&header), &slot, Who::Nobody, when_full, deadline)?;
+        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
+            Ok(()) | Err(WriteError::Unfinished) => {
+                loan.sent();
+                Ok(())
+            }
+            Err(WriteError::Broken) => self.take_back(call, &slot).map(drop),
+            Err(error) => Err(self.not_sent(call, error, deadline)),
         }
     }
 
-    /// Asks the plugin for a sign of life and waits for it.
-    pub(crate) fn ping(&self, deadline: Option<Instant>) -> Result<Frame, NoReply> {
-        self.call(Header::bare(Kind::Ping), Message::new(), WhenFull::Wait, deadline)
+    /// Takes note that a call which nobody waits for has failed.
+    pub(crate) fn count_failed_oneway(&self) {
+        self.failed_oneways.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many calls that nobody waits for have failed: were not sent, or not run, or ended with an error or a panic.
+    pub fn failed_oneways(&self) -> u64 {
+        self.failed_oneways.load(Ordering::Relaxed)
+    }
+
+    /// Asks the peer for a sign of life and waits for it.
+    pub(crate) fn ping(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Received, NoReply> {
+        self.call(Header::bare(Kind::Ping), Message::new(), Loan::default(), &[], WhenFull::Wait, deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.
@@ -187,13 +305,17 @@ impl Connection {
         Ok(self.writer.write_message(Header::bare(Kind::Shutdown), &message, Some(deadline))?)
     }
 
-    /// Ends the connection: pending and later calls fail with `cause`, unless an earlier one is known.
-    pub fn close(&self, cause: DisconnectCause) {
+    /// Ends all that goes over this connection: pending and later calls fail with `cause`, unless an earlier one
+    /// is known, those of the peer are cancelled, and what was lent to it is dropped.
+    pub(super) fn end_calls(&self, cause: DisconnectCause) {
         self.calls.close(cause);
-        self.transport.shut_down();
-        self.writer.close();
         self.timer.close();
-        self.seat.summon();
+        for call in lock(&self.incoming).running.iter() {
+            call.cancel();
+        }
+        self.workers.close();
+        self.executor.close();
+        self.objects.close();
     }
 
     /// How many calls wait for their reply.
@@ -204,6 +326,11 @@ impl Connection {
     /// How many replies came after their callers had given up, and were dropped.
     pub fn late_replies(&self) -> u64 {
         self.calls.late_replies()
+    }
+
+    /// How many objects of this side the peer holds.
+    pub fn lent_objects(&self) -> usize {
+        self.objects.lent()
     }
 
     /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
@@ -217,7 +344,7 @@ impl Connection {
             WriteError::Io(error) => error,
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.
-        self.seat.summon();
+        self.side.summon();
         let now = now();
         let patience =
             deadline.map_or(CAUSE_TIMEOUT, |at| at.saturating_duration_since(now).max(CAUSE_GRACE));
@@ -228,24 +355,24 @@ impl Connection {
         )
     }
 
-    /// Ends a call of which the plugin never gets all parts.
-    fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
+    /// Ends a call of which the peer never gets all parts.
+    fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
         self.withdraw(call);
         match slot.take() {
-            // The plugin was gone by then.
+            // The peer was gone by then.
             Some(Err(cause)) => Err(NoReply::Disconnected(cause, Delivery::NotSent)),
             _ => Err(NoReply::TimedOut(Delivery::NotSent)),
         }
     }
 
-    /// Tells the plugin that the parts of a call that it has are all.
+    /// Tells the peer that the parts of a call that it has are all.
     pub(super) fn withdraw(&self, call: u64) {
         self.post(Header::of_call(Kind::Cancel, call));
         self.calls.forget(call);
     }
 
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
-    fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Frame, NoReply> {
+    fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
         if self.cancel(call) {
             return Err(NoReply::TimedOut(Delivery::Unknown));
         }
@@ -270,191 +397,191 @@ impl Connection {
     }
 
     /// Sends a frame that nobody waits for an answer to.
-    fn post(&self, header: Header) {
+    pub(super) fn post(&self, header: Header) {
         // When the connection is gone, the reader finds out why.
         if self.writer.post(header).is_err() {
-            self.seat.summon();
+            self.side.summon();
         }
     }
 
     /// Leaves the seat for good, since nothing more can be read.
-    fn end_stream(&self, end: ReadEnd) {
-        self.seat.end(end.into());
-        // The background thread may watch the connection.
-        self.transport.shut_down();
+    pub(super) fn end_stream(&self, end: ReadEnd) {
+        match &self.side {
+            Side::Host(host) => {
+                host.seat.end(end.into());
+                // The background thread may watch the connection.
+                self.transport.shut_down();
+            }
+            Side::Plugin(lead) => lead.give_back(Returned::Stop(Stop::End(end.into()))),
+        }
     }
 
     /// Ends the stream because the peer cannot be dealt with any more. The reader sees it end, and tells
     /// the owner why.
     fn condemn(&self, end: StreamEnd) {
-        lock(&self.condemned).get_or_insert(end);
+        match &self.side {
+            Side::Host(host) => host.condemn(end),
+            Side::Plugin(_) => {}
+        }
         self.transport.shut_down();
-        self.seat.summon();
+        self.side.summon();
     }
 
     /// Has somebody read for a task.
     pub(super) fn summon_reader(&self) {
-        self.seat.summon();
+        self.side.summon();
     }
 
-    /// Waits for a reply, and reads it if nobody else does.
-    fn await_reply(&self, call: u64, slot: &Slot<Settled>, deadline: Option<Instant>) -> Option<Settled> {
+    /// Waits for a reply, and reads it if nobody else does. Runs what the peer calls meanwhile.
+    fn await_reply(
+        self: &Arc<Self>,
+        call: u64,
+        slot: &Slot<Settled>,
+        callbacks: &[&dyn Callback],
+        deadline: Option<Instant>,
+    ) -> Result<Option<Settled>, Panic> {
         loop {
-            if let Some(mut reader) = self.seat.sit() {
+            let mut wake = None;
+            if let Some(mut reader) = self.side.sit() {
                 let mut reply = slot.take();
-                match self.read_for(&mut reader, call, &mut reply, deadline) {
-                    Ok(()) => {
+                match self.read_for(&mut reader, call, slot, &mut reply, deadline) {
+                    Ok(Pause::Replied) => {
                         self.leave(reader);
-                        return reply;
+                        return Ok(reply);
+                    }
+                    Ok(Pause::Serve(order)) => {
+                        self.hand_over(reader, order);
+                        if reply.is_some() {
+                            return Ok(reply);
+                        }
+                    }
+                    Ok(Pause::Nested) => {
+                        // It takes the call, before somebody who leaves the seat counts on this thread to read.
+                        wake = Some(slot.sleep(deadline));
+                        self.leave(reader);
                     }
                     Err(ReadEnd::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
                         self.leave(reader);
-                        return None;
+                        return Ok(None);
                     }
                     // The background thread ends all calls, this one as well.
                     Err(end) => {
                         self.end_stream(end);
                         if reply.is_some() {
-                            return reply;
+                            return Ok(reply);
                         }
                     }
                 }
             }
-            match slot.sleep(deadline) {
-                Wake::Filled(settled) => return Some(settled),
+            match wake.unwrap_or_else(|| slot.sleep(deadline)) {
+                Wake::Filled(settled) => return Ok(Some(settled)),
+                Wake::Nested { call, was_nudged } => {
+                    if was_nudged {
+                        self.pass_on();
+                    }
+                    self.run_nested(call, callbacks)?;
+                    slot.end_nested();
+                }
                 Wake::Nudged => {}
-                Wake::Deadline => return None,
+                Wake::Deadline => return Ok(None),
             }
         }
     }
 
-    /// Reads and hands out frames until there is the reply to this call.
+    /// Reads and hands out frames until there is the reply to this call, or something else to do.
     fn read_for(
-        &self,
+        self: &Arc<Self>,
         reader: &mut FrameReader,
         call: u64,
+        slot: &Slot<Settled>,
         reply: &mut Option<Settled>,
         deadline: Option<Instant>,
-    ) -> Result<(), ReadEnd> {
+    ) -> Result<Pause, ReadEnd> {
+        // Somebody else has read it before this thread sat down.
+        if reply.is_none() && slot.has_nested() {
+            return Ok(Pause::Nested);
+        }
+        let mut pause = Pause::Replied;
         while reply.is_none() {
-            let frame = reader.next_frame_soon(deadline)?;
-            if frame.header.call == call && frame.header.kind.is_answer() && frame.stage != Stage::Begun {
+            let mut frame = reader.next_frame_soon(deadline)?;
+            let Header { kind, .. } = frame.header;
+            if frame.header.call == call && kind.is_answer() && frame.stage != Stage::Begun {
                 // It need not go through the slot.
+                let handles = self.accept_handles(&mut frame)?;
                 self.calls.settle(&frame.header)?;
-                *reply = Some(Ok(frame));
-            } else {
-                self.handle(frame)?;
+                *reply = Some(Ok(Received { frame, handles }));
+                break;
+            }
+            match self.handle(frame)? {
+                Next::Read if kind == Kind::Call && slot.has_nested() => {
+                    pause = Pause::Nested;
+                    break;
+                }
+                Next::Read => {}
+                Next::Call { call, .. } => self.submit(call),
+                Next::Serve(order) => return Ok(Pause::Serve(order)),
             }
         }
         // What is here already costs no system call: it is handed out before the seat is left.
         while let Some(frame) = reader.next_buffered()? {
-            self.handle(frame)?;
-        }
-        Ok(())
-    }
-
-    /// Reads and hands out what is here. Threads can read for themselves; tasks cannot, so it reads on while
-    /// there are some.
-    fn read_for_others(&self, reader: &mut FrameReader) -> Result<(), ReadEnd> {
-        loop {
-            let next = if self.calls.has_tasks() {
-                Some(reader.next_frame(None)?)
-            } else {
-                reader.try_next_frame()?
-            };
-            let Some(frame) = next else { return Ok(()) };
-            self.handle(frame)?;
-            while let Some(frame) = reader.next_buffered()? {
-                self.handle(frame)?;
+            match self.handle(frame)? {
+                Next::Read => {}
+                Next::Call { call, .. } => self.submit(call),
+                Next::Serve(order) => return Ok(Pause::Serve(order)),
             }
         }
+        Ok(pause)
     }
 
     /// Leaves the seat, to somebody who waits.
     fn leave(&self, reader: FrameReader) {
-        self.seat.leave(reader);
+        self.side.leave(reader);
         self.pass_on();
     }
 
+    /// Leaves the seat to the thread that serves the plugin, for something to be done there.
+    fn hand_over(&self, reader: FrameReader, order: Order) {
+        match &self.side {
+            // Plugins order nothing.
+            Side::Host(_) => self.leave(reader),
+            Side::Plugin(lead) => lead.give_back(Returned::Stop(Stop::of(order, reader))),
+        }
+    }
+
     /// Has somebody read who waits.
-    fn pass_on(&self) {
-        match self.calls.next_reader() {
-            NextReader::Thread(slot) => slot.nudge(),
-            NextReader::Attendant => self.seat.summon(),
-            NextReader::Nobody => {}
+    pub(super) fn pass_on(&self) {
+        loop {
+            match self.calls.next_reader() {
+                NextReader::Thread(slot) if !slot.nudge() => continue,
+                NextReader::Thread(_) | NextReader::Nobody => {}
+                NextReader::Attendant => self.side.summon(),
+            }
+            return;
         }
-    }
-
-    /// Watches the connection while nobody reads, reads for tasks, and tells the owner of the end.
-    fn attend(&self) {
-        let end = loop {
-            match self.seat.attend() {
-                Duty::Watch => {
-                    // If it cannot be told, the next read says why.
-                    let _ = self.transport.wait_readable();
-                    if let Some(reader) = self.seat.sit_behind() {
-                        self.attend_to(reader);
-                    }
-                }
-                Duty::Read(reader) => self.attend_to(reader),
-                Duty::End(end) => break end,
-            }
-        };
-        let stalled = self.writer.has_stalled().then_some(StreamEnd::Stalled(self.stall_timeout));
-        let end = lock(&self.condemned).take().or(stalled).unwrap_or(end);
-        let events = lock(&self.events).take();
-        // While the plugin is being ended, its closing the connection is what was wanted.
-        let cause = self.refusal().or_else(|| Some(events?.ended(end)));
-        self.close(cause.expect("the events are there until this one end"));
-    }
-
-    fn attend_to(&self, mut reader: FrameReader) {
-        match self.read_for_others(&mut reader) {
-            Ok(()) => {
-                self.seat.rise(reader);
-                self.pass_on();
-            }
-            Err(end) => self.end_stream(end),
-        }
-    }
-
-    fn handle(&self, frame: Frame) -> Result<(), Violation> {
-        check_kind(Role::Host, frame.header.kind)?;
-        match frame.header.kind {
-            Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Pong => {
-                if frame.stage == Stage::Begun {
-                    return self.calls.expect(&frame.header);
-                }
-                if let Some(waiter) = self.calls.settle(&frame.header)? {
-                    waiter.slot.fill(Ok(frame));
-                }
-            }
-            Kind::Log => {
-                let record = codec::decode(&frame.payload.head, CONTROL_BUDGET)
-                    .map_err(|error| Violation::BadPayload { kind: Kind::Log, reason: error.to_string() })?;
-                let events = lock(&self.events).clone();
-                if let Some(events) = events {
-                    events.record(record);
-                }
-            }
-            Kind::Ping => self.post(Header::of_call(Kind::Pong, frame.header.call)),
-            // The end of the stream follows, and says the same.
-            Kind::Goodbye => {}
-            Kind::Hello | Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Shutdown => {
-                return Err(Violation::UnexpectedKind { kind: frame.header.kind });
-            }
-        }
-        Ok(())
     }
 }
 
-impl From<ReadEnd> for StreamEnd {
-    fn from(end: ReadEnd) -> Self {
-        match end {
-            ReadEnd::Closed => Self::Closed,
-            ReadEnd::ClosedWithinFrame => Self::ClosedWithinFrame,
-            ReadEnd::Violation(violation) => Self::Violation(violation),
-            ReadEnd::Io(error) => Self::Io(error),
+impl Side {
+    /// Sits down to read, if nobody does.
+    fn sit(&self) -> Option<FrameReader> {
+        match self {
+            Self::Host(host) => host.seat.sit(),
+            Self::Plugin(lead) => lead.reclaim(),
+        }
+    }
+
+    fn leave(&self, reader: FrameReader) {
+        match self {
+            Self::Host(host) => host.seat.leave(reader),
+            Self::Plugin(lead) => lead.park(reader),
+        }
+    }
+
+    /// Has the thread read that reads for others.
+    pub(super) fn summon(&self) {
+        match self {
+            Self::Host(host) => host.seat.summon(),
+            Self::Plugin(lead) => lead.summon(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::server::Server;
+use super::connection::Connection;
 use super::tasks::Task;
 
 /// The built-in executor, which has nothing of its own.
@@ -21,7 +21,7 @@ impl Executor {
     }
 
     /// Has a task polled soon; gives it back if a worker thread has to do that.
-    pub(super) fn spawn(&self, _: &Arc<Server>, task: Arc<Task>) -> Option<Arc<Task>> {
+    pub(super) fn spawn(&self, _: &Arc<Connection>, task: Arc<Task>) -> Option<Arc<Task>> {
         Some(task)
     }
 

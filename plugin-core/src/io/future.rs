@@ -7,15 +7,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::calls::Settled;
-use super::connection::{Connection, NoReply};
+use super::connection::{Connection, NoReply, asked};
 use super::now;
+use super::objects::{Loan, Received};
 use super::slot::Slot;
 use super::timer::{Expire, Key};
 use super::writer::WriteError;
 use crate::error::Delivery;
 use crate::options::WhenFull;
 use crate::proto::codec::Message;
-use crate::proto::frame::{Frame, Header};
+use crate::proto::frame::Header;
 use crate::proto::outbound::CHUNK;
 
 /// Sends a call when it is polled for the first time, and cancels it when it is dropped before the reply
@@ -24,6 +25,7 @@ pub(crate) struct CallFuture {
     connection: Arc<Connection>,
     header: Header,
     message: Message<'static>,
+    loan: Loan,
     /// How many frames of the message are on their way.
     sent: usize,
     when_full: WhenFull,
@@ -54,6 +56,7 @@ impl CallFuture {
         connection: Arc<Connection>,
         header: Header,
         message: Message<'static>,
+        loan: Loan,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Self {
@@ -61,6 +64,7 @@ impl CallFuture {
             connection,
             header,
             message,
+            loan,
             sent: 0,
             when_full,
             deadline,
@@ -72,7 +76,7 @@ impl CallFuture {
         }
     }
 
-    fn poll_call(&mut self, context: &Context<'_>) -> Poll<Result<Frame, NoReply>> {
+    fn poll_call(&mut self, context: &Context<'_>) -> Poll<Result<Received, NoReply>> {
         if self.deadline.is_some_and(|at| at <= now()) {
             return self.give_up(context);
         }
@@ -85,8 +89,13 @@ impl CallFuture {
                 let key = self.connection.timer.add(at, Arc::clone(&self.slot) as Arc<dyn Expire>);
                 self.timer = Some(key.map_err(NoReply::NoTimer)?);
             }
-            let begun =
-                self.connection.calls.poll_begin(context, &self.slot, self.when_full, &mut self.ticket);
+            let begun = self.connection.calls.poll_begin(
+                context,
+                asked(&self.header),
+                &self.slot,
+                self.when_full,
+                &mut self.ticket,
+            );
             self.header.call = ready!(begun)?;
             self.return_ticket();
             self.stage = Stage::Send;
@@ -95,6 +104,9 @@ impl CallFuture {
             let written = ready!(self.poll_send(context));
             // When the connection has failed, whoever reads finds out why and tells all calls.
             self.delivery = if written.is_ok() { Delivery::Unknown } else { Delivery::NotSent };
+            if written.is_ok() {
+                self.loan.sent();
+            }
             self.message = Message::new();
             self.stage = Stage::Wait;
             self.connection.summon_reader();
@@ -111,12 +123,12 @@ impl CallFuture {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_slot(&self, context: &Context<'_>) -> Poll<Result<Frame, NoReply>> {
+    fn poll_slot(&self, context: &Context<'_>) -> Poll<Result<Received, NoReply>> {
         self.slot.poll(context).map_err(|cause| NoReply::Disconnected(cause, self.delivery))
     }
 
     /// Ends a call whose deadline has come, unless its reply came in the same moment.
-    fn give_up(&mut self, context: &Context<'_>) -> Poll<Result<Frame, NoReply>> {
+    fn give_up(&mut self, context: &Context<'_>) -> Poll<Result<Received, NoReply>> {
         if self.withdraw() {
             return Poll::Ready(Err(NoReply::TimedOut(self.delivery)));
         }
@@ -154,7 +166,7 @@ impl CallFuture {
 }
 
 impl Future for CallFuture {
-    type Output = Result<Frame, NoReply>;
+    type Output = Result<Received, NoReply>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.poll_call(context);

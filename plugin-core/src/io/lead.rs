@@ -11,8 +11,9 @@
 
 use std::time::Duration;
 
+use super::arrived::Call;
 use super::reader::FrameReader;
-use super::server::{Call, Stop};
+use super::server::Stop;
 use super::{Condvar, Mutex, lock, now, wait};
 
 /// How long a method may keep the connection from being read, half of it. A thread that looks this often
@@ -37,10 +38,14 @@ pub(crate) struct Lead {
 struct State {
     /// The reader, while the runner runs a call.
     parked: Option<FrameReader>,
-    /// How many calls the runner has begun.
+    /// How often the reader was left here.
     turn: u64,
     /// Whether the monitor sleeps until it is woken.
     is_asleep: bool,
+    /// Whether the runner waits for an offer, and does not take the reader back.
+    is_runner_idle: bool,
+    /// Whether the monitor is to take the reader as soon as it is here.
+    is_urgent: bool,
     /// What the monitor gives to the runner.
     offer: Option<(FrameReader, Call)>,
     /// What the runner gives back.
@@ -71,27 +76,42 @@ impl Lead {
                 return None;
             }
             if let Some(offer) = state.offer.take() {
+                state.is_runner_idle = false;
                 return Some(offer);
             }
+            state.is_runner_idle = true;
             state = wait(&self.runner, state, None)?;
         }
     }
 
-    /// Leaves the reader, as the runner, while a call runs.
+    /// Leaves the reader, as the runner, while a call runs, or as a thread that has read a reply.
     pub(crate) fn park(&self, reader: FrameReader) {
         let mut state = lock(&self.state);
         state.parked = Some(reader);
         state.turn += 1;
-        let is_asleep = std::mem::take(&mut state.is_asleep);
+        // Nobody comes back for it soon.
+        state.is_urgent = state.is_runner_idle;
+        let is_needed = std::mem::take(&mut state.is_asleep) || state.is_urgent;
         drop(state);
-        if is_asleep {
+        if is_needed {
             self.monitor.notify_one();
         }
     }
 
-    /// Takes the reader back, as the runner, unless the monitor has it.
+    /// Takes the reader, as the runner or as a thread that waits for a reply, unless somebody has it.
     pub(crate) fn reclaim(&self) -> Option<FrameReader> {
         lock(&self.state).parked.take()
+    }
+
+    /// Has the monitor read for tasks, as soon as the reader is left here.
+    pub(crate) fn summon(&self) {
+        let mut state = lock(&self.state);
+        if state.parked.is_some() {
+            state.is_urgent = true;
+            state.is_asleep = false;
+            drop(state);
+            self.monitor.notify_one();
+        }
     }
 
     /// Gives something to the monitor, as the runner.
@@ -114,6 +134,11 @@ impl Lead {
             while !is_tick {
                 if let Some(returned) = state.returned.take() {
                     return returned;
+                }
+                if state.is_urgent
+                    && let Some(reader) = state.parked.take()
+                {
+                    return Returned::Reader(reader);
                 }
                 if until.is_none() && !state.is_asleep {
                     break;

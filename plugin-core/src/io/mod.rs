@@ -10,13 +10,18 @@
 //! Who expects a message within microseconds stays awake for it, see [`spin`].
 
 mod answer;
+mod arrived;
 mod calls;
 pub(crate) mod connection;
 #[cfg_attr(feature = "tokio", path = "tokio.rs")]
 mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;
+pub(crate) mod host;
+mod lane;
 mod lead;
+pub(crate) mod nested;
+pub(crate) mod objects;
 pub(crate) mod reader;
 mod seat;
 pub(crate) mod server;

@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use super::connection::StreamEnd;
+use super::host::StreamEnd;
 use super::reader::FrameReader;
 use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 

@@ -1,48 +1,19 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Work;
-use super::executor::Executor;
+use super::arrived::{Call, Next, Order};
+use super::connection::{Connection, Setup, Side};
 use super::lead::{Lead, Returned};
 use super::reader::{FrameReader, ReadEnd};
-use super::workers::Workers;
+use super::transport::Transport;
 use super::writer::FrameWriter;
-use super::{Condvar, Mutex, lock, now, spawn, wait};
-use crate::context;
+use super::{lock, now, spawn, wait};
+use crate::error::DisconnectCause;
 use crate::interface::Service;
-use crate::proto::codec::{self, Budget};
-use crate::proto::frame::{Frame, Header, Kind, Stage};
+use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::hello::WireLimits;
-use crate::proto::message::{CallPrefix, RefuseMessage, ShutdownMessage};
-use crate::proto::session::{Role, Running, Violation, check_kind};
-use crate::proto::{CONTROL_BUDGET, budget_for};
-
-/// Serves the calls of a host.
-pub(crate) struct Server {
-    pub(super) writer: Arc<FrameWriter>,
-    /// Run the calls that are not run where they are read.
-    pub(super) workers: Arc<Workers<Work>>,
-    /// Polls `async` methods that go on.
-    pub(super) executor: Executor,
-    /// The instances; the host names them by their position, from 1. Taken out at the end, so that what the
-    /// plugin does when it is dropped is done before the process ends.
-    pub(super) services: Mutex<Arc<[Arc<dyn Service>]>>,
-    pub(super) state: Mutex<State>,
-    /// Notified when no call runs any more, and when the host is gone.
-    pub(super) changed: Condvar,
-    /// What decoding the arguments of one call may cost.
-    pub(super) budget: Budget,
-    /// The largest message that both sides accept.
-    pub(super) max_message: u32,
-}
-
-pub(super) struct State {
-    pub(super) running: Running<Arc<context::State>>,
-    /// Whether the host was gone before the calls were done.
-    host_gone: bool,
-}
 
 /// Why a plugin stops serving.
 #[derive(Debug)]
@@ -65,55 +36,59 @@ pub(crate) enum Stop {
     End(ServeEnd),
 }
 
+impl Stop {
+    /// What the host wants, with the reader that met it.
+    pub(super) fn of(order: Order, reader: FrameReader) -> Self {
+        match order {
+            Order::ShutDown(drain) => Self::ShutDown(drain, Box::new(reader)),
+            Order::Refused(reason) => Self::End(ServeEnd::Refused(reason)),
+        }
+    }
+}
+
+impl From<ReadEnd> for ServeEnd {
+    fn from(end: ReadEnd) -> Self {
+        match end {
+            ReadEnd::Closed | ReadEnd::ClosedWithinFrame => Self::HostGone,
+            ReadEnd::Violation(violation) => {
+                Self::Failed(format!("the host broke the protocol: it sent {violation}"))
+            }
+            ReadEnd::Io(error) => Self::Failed(format!("cannot read from the host: {error}")),
+        }
+    }
+}
+
 /// How long a call may take for the next one to run on the same thread, when that is here already. Five
 /// times what it costs to hand a call to another thread.
 const SHORT_CALL: Duration = Duration::from_micros(100);
 
-impl Server {
-    pub(crate) fn new(
+impl Connection {
+    /// The plugin's side of a connection, on which these services can be called.
+    pub(crate) fn of_plugin(
+        transport: Arc<dyn Transport>,
         writer: Arc<FrameWriter>,
         services: Vec<Arc<dyn Service>>,
         ours: WireLimits,
         theirs: WireLimits,
     ) -> Arc<Self> {
-        let max_message = ours.message.min(theirs.message);
-        Arc::new_cyclic(|this: &Weak<Self>| Self {
-            workers: Workers::new({
-                let this = Weak::clone(this);
-                move |work| {
-                    if let Some(this) = this.upgrade() {
-                        this.work(work);
-                    }
-                }
-            }),
-            executor: Executor::new(),
-            writer,
-            services: Mutex::new(services.into()),
-            state: Mutex::new(State { running: Running::new(ours.in_flight), host_gone: false }),
-            changed: Condvar::new(),
-            budget: budget_for(max_message),
-            max_message,
-        })
+        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into() };
+        Self::new(setup, Side::Plugin(Lead::default()))
     }
 
     /// Serves until the host ends it or is gone. The calling thread is the monitor of [`Lead`].
-    pub(crate) fn run(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
+    pub(crate) fn serve(self: &Arc<Self>, mut reader: FrameReader) -> ServeEnd {
         reader.set_limit(self.max_message);
-        let lead = Arc::new(Lead::default());
-        let end = match self.serve(reader, &lead) {
+        let Side::Plugin(lead) = &self.side else { unreachable!("a host serves nobody") };
+        let end = match self.lead(reader, lead) {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader),
             Stop::End(end) => end,
         };
         lead.close();
-        for call in lock(&self.state).running.iter() {
-            call.cancel();
-        }
-        self.workers.close();
-        self.executor.close();
+        self.end_calls(DisconnectCause::HostGone);
         end
     }
 
-    fn serve(self: &Arc<Self>, reader: FrameReader, lead: &Arc<Lead>) -> Stop {
+    fn lead(self: &Arc<Self>, reader: FrameReader, lead: &Lead) -> Stop {
         let mut has_runner = false;
         let mut mine = Some(reader);
         loop {
@@ -129,7 +104,7 @@ impl Server {
                     Err(stop) => return stop,
                 };
                 reader = next;
-                if is_alone && !reader.has_buffered() && (has_runner || self.start_runner(lead)) {
+                if is_alone && !reader.has_buffered() && (has_runner || self.start_runner()) {
                     has_runner = true;
                     lead.offer(reader, call);
                     break;
@@ -140,11 +115,12 @@ impl Server {
     }
 
     /// Starts the thread that reads calls and runs them; whether the system has one to spare.
-    fn start_runner(self: &Arc<Self>, lead: &Arc<Lead>) -> bool {
-        let (this, lead) = (Arc::clone(self), Arc::clone(lead));
+    fn start_runner(self: &Arc<Self>) -> bool {
+        let this = Arc::clone(self);
         let run = move || {
-            let mut watched = Watched { lead: &lead, is_well: false };
-            this.run_calls(&lead);
+            let Side::Plugin(lead) = &this.side else { return };
+            let mut watched = Watched { lead, is_well: false };
+            this.run_calls(lead);
             watched.is_well = true;
         };
         spawn("plugin call", run).is_ok()
@@ -193,16 +169,11 @@ impl Server {
             }
             let end = match next(&mut reader).and_then(|frame| Ok(self.handle(frame)?)) {
                 Ok(Next::Read) => continue,
-                Ok(Next::Call(call, is_alone)) => return Ok((reader, call, is_alone)),
-                Ok(Next::ShutDown(drain)) => return Err(Stop::ShutDown(drain, Box::new(reader))),
-                Ok(Next::Refused(reason)) => ServeEnd::Refused(reason),
-                Err(ReadEnd::Closed | ReadEnd::ClosedWithinFrame) => ServeEnd::HostGone,
-                Err(ReadEnd::Violation(violation)) => {
-                    ServeEnd::Failed(format!("the host broke the protocol: it sent {violation}"))
-                }
-                Err(ReadEnd::Io(error)) => ServeEnd::Failed(format!("cannot read from the host: {error}")),
+                Ok(Next::Call { call, is_alone }) => return Ok((reader, call, is_alone)),
+                Ok(Next::Serve(order)) => return Err(Stop::of(order, reader)),
+                Err(end) => end,
             };
-            return Err(Stop::End(end));
+            return Err(Stop::End(end.into()));
         }
     }
 
@@ -216,20 +187,22 @@ impl Server {
                 this.submit(call);
                 reader = next;
             }
-            lock(&this.state).host_gone = true;
+            lock(&this.incoming).host_gone = true;
             this.changed.notify_all();
+            // The methods that still run wait for nothing from it.
+            this.calls.close(DisconnectCause::HostGone);
         };
         // Without a thread for it, a host that ends now is noticed once the calls are done.
         let _ = spawn("plugin drain", watch);
 
         // A limit beyond the clock is no limit: the end of the process is the host's then.
         let deadline = now().checked_add(drain);
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.incoming);
         while !state.running.is_empty() && !state.host_gone {
             match wait(&self.changed, state, deadline) {
                 Some(guard) => state = guard,
                 None => {
-                    state = lock(&self.state);
+                    state = lock(&self.incoming);
                     break;
                 }
             }
@@ -239,88 +212,16 @@ impl Server {
         if host_gone {
             return ServeEnd::HostGone;
         }
-        drop(std::mem::replace(&mut *lock(&self.services), Arc::new([])));
+        self.objects.close();
+        self.objects.drop_services();
         // The host waits for the end of the process, not for this.
         let _ = self.writer.write_through(&[&Header::bare(Kind::Goodbye).to_bytes()], None);
         ServeEnd::ShutDown
-    }
-
-    fn handle(&self, frame: Frame) -> Result<Next, Violation> {
-        let header = frame.header;
-        check_kind(Role::Plugin, header.kind)?;
-        let bad = |error: codec::DecodeError| Violation::BadPayload {
-            kind: header.kind,
-            reason: error.to_string(),
-        };
-        match header.kind {
-            Kind::Call => {
-                if frame.stage == Stage::Begun {
-                    // How long it is waited for is known when it is complete.
-                    lock(&self.state).running.begin(header.call, context::State::new(None))?;
-                    return Ok(Next::Read);
-                }
-                let prefix = CallPrefix::read(&frame.payload.head).map_err(bad)?;
-                let deadline = prefix.timeout().and_then(|timeout| now().checked_add(timeout));
-                let context = context::State::new(deadline);
-                let mut state = lock(&self.state);
-                if frame.stage == Stage::Complete {
-                    state.running.update(header.call, Arc::clone(&context));
-                } else {
-                    state.running.begin(header.call, Arc::clone(&context))?;
-                }
-                let is_alone = state.running.is_alone();
-                return Ok(Next::Call(Call { frame, context }, is_alone));
-            }
-            // If it cannot be sent, the next read meets the end of the stream.
-            Kind::Ping => drop(self.writer.post(Header::of_call(Kind::Pong, header.call))),
-            Kind::Cancel if frame.stage == Stage::Broken => {
-                let mut state = lock(&self.state);
-                state.running.withdraw(header.call);
-                if state.running.is_empty() {
-                    self.changed.notify_all();
-                }
-            }
-            Kind::Cancel => {
-                let context = lock(&self.state).running.cancel(header.call).cloned();
-                if let Some(context) = context {
-                    context.cancel();
-                }
-            }
-            Kind::Pong => {}
-            Kind::Shutdown => {
-                let message: ShutdownMessage =
-                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
-                return Ok(Next::ShutDown(Duration::from_millis(message.drain_ms)));
-            }
-            Kind::Refuse => {
-                let message: RefuseMessage =
-                    codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
-                return Ok(Next::Refused(message.reason));
-            }
-            Kind::Hello | Kind::Reply | Kind::ErrorReply | Kind::FailureReply | Kind::Log | Kind::Goodbye => {
-                return Err(Violation::UnexpectedKind { kind: header.kind });
-            }
-        }
-        Ok(Next::Read)
     }
 }
 
 fn patiently(reader: &mut FrameReader) -> Result<Frame, ReadEnd> {
     reader.next_frame(None)
-}
-
-/// A call that arrived.
-pub(crate) struct Call {
-    pub(super) frame: Frame,
-    pub(super) context: Arc<context::State>,
-}
-
-/// What to do after a frame.
-enum Next {
-    Read,
-    Call(Call, bool),
-    ShutDown(Duration),
-    Refused(String),
 }
 
 /// Tells the monitor when the runner ends in a way that it never should.

@@ -1,30 +1,43 @@
-//! Where a caller waits until its reply is there, or until it is its turn to read.
+//! Where a caller waits until its reply is there, or until it is its turn to read, or to run a call that the
+//! peer makes within its own.
 
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::{Condvar, Mutex, lock, wait};
+use super::arrived::Call;
+use super::{AtomicBool, Condvar, Mutex, lock, wait};
 
 /// Holds one value that one thread or task waits for and another one puts in.
-#[derive(Debug)]
 pub(crate) struct Slot<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
+    /// Whether the thread that waits runs a call of the peer's, and does not look here meanwhile.
+    is_busy: AtomicBool,
+    /// Whether the peer ever made a call within this one.
+    was_nested: AtomicBool,
 }
 
-#[derive(Debug)]
 struct State<T> {
     value: Option<T>,
     nudged: bool,
+    /// Calls of the peer that the thread which waits has to run.
+    nested: VecDeque<Call>,
     /// Of the task that waits.
     waker: Option<Waker>,
 }
 
 /// Why a caller woke up.
-#[derive(Debug)]
 pub(crate) enum Wake<T> {
     /// The value is there.
     Filled(T),
+    /// The peer makes a call within this one: the caller runs it, and says when it [has](Slot::end_nested).
+    Nested {
+        call: Call,
+        /// Whether it was to read instead, which somebody else has to do now.
+        was_nudged: bool,
+    },
     /// Nobody reads: the caller may do it.
     Nudged,
     /// The deadline has come.
@@ -33,8 +46,43 @@ pub(crate) enum Wake<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        let state = State { value: None, nudged: false, waker: None };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { value: None, nudged: false, nested: VecDeque::new(), waker: None };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            is_busy: AtomicBool::new(false),
+            was_nested: AtomicBool::new(false),
+        }
+    }
+
+    /// Hands a call over to the thread that waits.
+    pub(crate) fn deliver(&self, call: Call) {
+        self.was_nested.store(true, Ordering::Relaxed);
+        lock(&self.state).nested.push_back(call);
+        self.changed.notify_one();
+    }
+
+    /// Takes note that the thread which waits has run a call of the peer's.
+    pub(crate) fn end_nested(&self) {
+        self.is_busy.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the thread that waits runs a call of the peer's.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Relaxed)
+    }
+
+    /// Whether a call waits to be run by the thread that waits.
+    pub(crate) fn has_nested(&self) -> bool {
+        self.was_nested.load(Ordering::Relaxed) && !lock(&self.state).nested.is_empty()
+    }
+
+    /// The calls that the thread which waited has not run, when nothing is delivered any more.
+    pub(crate) fn take_nested(&self) -> VecDeque<Call> {
+        if !self.was_nested.load(Ordering::Relaxed) {
+            return VecDeque::new();
+        }
+        std::mem::take(&mut lock(&self.state).nested)
     }
 
     /// Puts the value in and wakes who waits for it.
@@ -49,10 +97,16 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Wakes the thread that waits for the value, since nobody reads it.
-    pub(crate) fn nudge(&self) {
-        lock(&self.state).nudged = true;
+    /// Wakes the thread that waits for the value, since nobody reads it; false if it is busy.
+    pub(crate) fn nudge(&self) -> bool {
+        let mut state = lock(&self.state);
+        if self.is_busy.load(Ordering::Relaxed) {
+            return false;
+        }
+        state.nudged = true;
+        drop(state);
         self.changed.notify_one();
+        true
     }
 
     /// Wakes the task that waits, for it to look at the clock.
@@ -88,6 +142,11 @@ impl<T> Slot<T> {
             if let Some(value) = state.value.take() {
                 return Wake::Filled(value);
             }
+            if let Some(call) = state.nested.pop_front() {
+                // Under the lock: who nudges from now on finds somebody else.
+                self.is_busy.store(true, Ordering::Relaxed);
+                return Wake::Nested { call, was_nudged: std::mem::take(&mut state.nudged) };
+            }
             if std::mem::take(&mut state.nudged) {
                 return Wake::Nudged;
             }
@@ -100,12 +159,12 @@ impl<T> Slot<T> {
 
     /// Waits for the value alone; `None` when `deadline` comes first.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
+        let mut state = lock(&self.state);
         loop {
-            match self.sleep(deadline) {
-                Wake::Filled(value) => return Some(value),
-                Wake::Nudged => {}
-                Wake::Deadline => return None,
+            if let Some(value) = state.value.take() {
+                return Some(value);
             }
+            state = wait(&self.changed, state, deadline)?;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::server::Server;
+use super::connection::Connection;
 use super::{Mutex, lock};
 use crate::context;
 use crate::incoming::Answer;
@@ -18,7 +18,7 @@ pub(crate) type Rest = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A call whose method has begun.
 pub(crate) struct Task {
-    server: Weak<Server>,
+    server: Weak<Connection>,
     header: Header,
     context: Arc<context::State>,
     state: Mutex<State>,
@@ -53,7 +53,7 @@ pub(crate) enum Polled {
 impl Task {
     /// A task that has to be polled for the first time.
     pub(super) fn new(
-        server: &Arc<Server>,
+        server: &Arc<Connection>,
         header: Header,
         context: Arc<context::State>,
         rest: Rest,

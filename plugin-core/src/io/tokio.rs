@@ -9,7 +9,7 @@ use std::task::{Poll, ready};
 
 use ::tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
-use super::server::Server;
+use super::connection::Connection;
 use super::tasks::Task;
 use super::writer::{FrameWriter, WriteError, message_frame};
 use super::{Mutex, lock};
@@ -46,7 +46,7 @@ impl Executor {
     }
 
     /// Has a task polled soon; gives it back if a worker thread has to do that.
-    pub(super) fn spawn(&self, server: &Arc<Server>, task: Arc<Task>) -> Option<Arc<Task>> {
+    pub(super) fn spawn(&self, server: &Arc<Connection>, task: Arc<Task>) -> Option<Arc<Task>> {
         let Some(handle) = self.handle() else { return Some(task) };
         let server = Arc::clone(server);
         handle.spawn(async move { server.go_on_in_task(&task).await });

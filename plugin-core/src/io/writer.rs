@@ -26,7 +26,8 @@ use self::line::{Line, Stop};
 use super::transport::Transport;
 use super::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 use crate::proto::codec;
-use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, seal};
+use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, Kind, seal};
+use crate::proto::message::ReleaseMessage;
 use crate::proto::outbound::{CHUNK, Message};
 
 /// From how many bytes in the queue on tasks wait until there are fewer. A few reads of the peer; a part of
@@ -36,6 +37,9 @@ const QUEUE_LIMIT: usize = if cfg!(shuttle) { 160 } else { 256 * 1024 };
 /// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
 /// pile up asks for signs of life without end and takes none.
 const POST_LIMIT: usize = 1024 * 1024;
+
+/// The most objects that one frame releases: 32 KiB, as much as is read at once or twice.
+const MAX_RELEASES: usize = 4096;
 
 /// The largest frame that is left to the thread that has the turn, in bytes: to copy it costs less than to wake
 /// a thread. A larger one waits for its own turn.
@@ -73,6 +77,8 @@ struct State {
     line: Line,
     /// Whole frames that go out after the rest in `line` and before any other.
     queue: Vec<u8>,
+    /// Objects to be released after the frames in `queue`. The peer bounds how many there are.
+    releases: Vec<u64>,
     /// Tasks that wait for room in the queue.
     tasks: Vec<Waker>,
     has_flusher: bool,
@@ -232,6 +238,16 @@ impl FrameWriter {
         self.flush_now(state)
     }
 
+    /// Tells the peer, soon and without waiting, that an object of its own is not held here any more.
+    pub(crate) fn release(self: &Arc<Self>, object: u64) -> Result<(), WriteError> {
+        let mut state = lock(&self.state);
+        if let Some(end) = state.end {
+            return Err(end.into());
+        }
+        state.releases.push(object);
+        self.flush_now(state)
+    }
+
     /// Keeps a small message for the next write. The caller sees to it that one follows soon.
     pub(crate) fn hold(
         self: &Arc<Self>,
@@ -302,17 +318,18 @@ impl FrameWriter {
                 self.stop(end);
             }
             let mut state = lock(&self.state);
+            state.queue_releases();
             if state.end.is_none() && line.is_empty() && !state.queue.is_empty() {
                 line.put(std::mem::take(&mut state.queue));
                 continue;
             }
             state.line = line;
-            return self.release(state);
+            return self.let_go(state);
         }
     }
 
     /// Lets the next thread have the turn.
-    fn release(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn let_go(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         state.is_taken = false;
         let is_left_over = state.end.is_none() && state.has_bytes();
         let is_alone = is_left_over && !std::mem::replace(&mut state.has_flusher, true);
@@ -403,6 +420,7 @@ impl FrameWriter {
         let is_first = state.end.is_none();
         state.end.get_or_insert(end);
         state.queue = Vec::new();
+        state.releases = Vec::new();
         let tasks = std::mem::take(&mut state.tasks);
         drop(state);
         if is_first && end == End::Stalled {
@@ -420,7 +438,16 @@ impl FrameWriter {
 
 impl State {
     fn has_bytes(&self) -> bool {
-        !self.line.is_empty() || !self.queue.is_empty()
+        !self.line.is_empty() || !self.queue.is_empty() || !self.releases.is_empty()
+    }
+
+    /// Puts releases behind the other frames, as long as those are few.
+    fn queue_releases(&mut self) {
+        while !self.releases.is_empty() && self.queue.len() < QUEUE_LIMIT {
+            let objects = self.releases.split_off(self.releases.len().saturating_sub(MAX_RELEASES));
+            let frame = message_frame(Header::bare(Kind::Release), &ReleaseMessage { objects });
+            self.queue.extend_from_slice(&frame.expect("a list of so many numbers can be encoded"));
+        }
     }
 }
 
@@ -428,6 +455,7 @@ fn take_turn(state: &mut State) -> Line {
     state.is_taken = true;
     state.turns += 1;
     let mut line = std::mem::take(&mut state.line);
+    state.queue_releases();
     if !state.queue.is_empty() {
         line.put(std::mem::take(&mut state.queue));
     }

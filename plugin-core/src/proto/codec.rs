@@ -18,6 +18,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::frame::Payload;
 use super::guard::{Limit, Meter};
+use crate::callback::Granted;
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 
 pub use super::guard::Budget;
@@ -85,6 +86,8 @@ pub struct Decoder<'de> {
     /// What follows on `rest`; never empty. Its sender says that it is the contents of the last value, which
     /// is a hint and no more: where it is wrong, the two become one slice.
     bulk: Option<&'de mut Vec<u8>>,
+    /// What the message hands over.
+    handles: &'de mut [Granted],
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -95,7 +98,7 @@ impl<'de> Decoder<'de> {
     #[must_use]
     #[inline]
     pub fn new(bytes: &'de [u8], budget: Budget) -> Self {
-        Self { rest: bytes, bulk: None, budget, meter: Meter::new(budget), failed: None }
+        Self { rest: bytes, bulk: None, handles: &mut [], budget, meter: Meter::new(budget), failed: None }
     }
 
     /// Starts at the first byte of a message that arrived.
@@ -109,6 +112,11 @@ impl<'de> Decoder<'de> {
         let Payload { head, bulk } = payload;
         let values = head.get(skipped..).unwrap_or_default();
         Self { bulk: Some(bulk).filter(|bulk| !bulk.is_empty()), ..Self::new(values, budget) }
+    }
+
+    /// Gives values what the message hands over.
+    pub(crate) fn with_handles(self, handles: &'de mut Vec<Granted>) -> Self {
+        Self { handles, ..self }
     }
 
     /// Decodes the next value, which has the shape `S`.
@@ -182,6 +190,47 @@ impl<'de> Decoder<'de> {
             bulk.splice(..0, self.rest.iter().copied());
             self.rest = bulk;
         }
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// What the next value is handed.
+    ///
+    /// # Errors
+    /// When the message has no such thing.
+    pub(crate) fn next_handle(&mut self) -> Result<Granted, DecodeError> {
+        let position = self.by_serde::<Same, u32>()?;
+        match self.handles.get(position as usize) {
+            Some(granted) => Ok(granted.clone()),
+            None => {
+                let count = self.handles.len();
+                Err(self.refuse(format!("a value is number {position} of {count} that are handed over")))
+            }
+        }
+    }
+
+    /// How many elements the next value has.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub(crate) fn next_len(&mut self) -> Result<u64, DecodeError> {
+        self.by_serde::<Same, u64>()
+    }
+
+    /// Pays for the memory of an element.
+    ///
+    /// # Errors
+    /// When it is more than the budget allows.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        if self.meter.charge_contents(bytes) { Ok(()) } else { Err(self.fail(None)) }
+    }
+
+    /// Refuses a value for a reason of its shape.
+    pub(crate) fn refuse(&mut self, reason: String) -> DecodeError {
+        self.fail(Some(BincodeDecodeError::OtherString(reason)))
     }
 
     /// Whether there is a large value, so that a shape should look whether it is its own.

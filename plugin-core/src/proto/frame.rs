@@ -4,6 +4,7 @@ mod decoder;
 
 use core::fmt;
 
+use super::handles::MAX_HANDLES_LEN;
 use super::message::CallPrefix;
 
 #[cfg(any(test, fuzzing))]
@@ -15,6 +16,15 @@ pub(crate) const HEADER_LEN: usize = 32;
 
 /// The flag of a frame that carries a part of a message of which more follows.
 const MORE: u8 = 1;
+
+/// The flag of a message that hands objects over: a list of them stands at its end.
+const HANDLES: u8 = 2;
+
+/// The flag of a call that is made within another one.
+const NESTED: u8 = 4;
+
+/// The flag of a call that nobody waits for.
+const ONEWAY: u8 = 8;
 
 /// The largest payload of a frame that carries neither arguments nor a value. The limits that the sides
 /// agree on do not concern these: a panic must arrive also where values are small. A log record has at
@@ -49,6 +59,8 @@ pub(crate) enum Kind {
     Shutdown = 11,
     /// The last frame of a plugin that ends in order.
     Goodbye = 12,
+    /// The sender drops these objects of the receiver.
+    Release = 13,
 }
 
 impl Kind {
@@ -66,6 +78,7 @@ impl Kind {
             10 => Self::Pong,
             11 => Self::Shutdown,
             12 => Self::Goodbye,
+            13 => Self::Release,
             _ => return None,
         })
     }
@@ -82,13 +95,14 @@ impl Kind {
     }
 
     /// The largest payload of a message of this kind, where `message` is the agreed one.
-    fn limit(self, message: u32) -> u32 {
-        match self {
-            // What was agreed on is for the arguments alone.
-            Self::Call => message.saturating_add(CallPrefix::LEN as u32),
-            Self::Reply | Self::ErrorReply => message,
-            _ => CONTROL_LIMIT,
-        }
+    fn limit(self, message: u32, handles: bool, nested: bool) -> u32 {
+        // What was agreed on is for the arguments and values alone.
+        let others = match self {
+            Self::Call => CallPrefix::len(nested) as u32,
+            Self::Reply | Self::ErrorReply => 0,
+            _ => return CONTROL_LIMIT,
+        };
+        message.saturating_add(others).saturating_add(if handles { MAX_HANDLES_LEN } else { 0 })
     }
 }
 
@@ -100,6 +114,12 @@ pub(crate) struct Header {
     pub(crate) length: u32,
     /// Whether the payload is a part of a message of which more follows.
     pub(crate) more: bool,
+    /// Whether the message hands objects over.
+    pub(crate) handles: bool,
+    /// Whether it is a call that is made within another one.
+    pub(crate) nested: bool,
+    /// Whether it is a call that nobody waits for: those run one after another.
+    pub(crate) oneway: bool,
     /// Where the message ends in one large value: how many bytes stand before the contents of that. 0 where
     /// nothing is said.
     pub(crate) lead: u16,
@@ -119,14 +139,28 @@ impl Header {
 
     /// The header of a frame that belongs to a call.
     pub(crate) fn of_call(kind: Kind, call: u64) -> Self {
-        Self { kind, length: 0, more: false, lead: 0, call, object: 0, method: 0 }
+        Self {
+            kind,
+            length: 0,
+            more: false,
+            handles: false,
+            nested: false,
+            oneway: false,
+            lead: 0,
+            call,
+            object: 0,
+            method: 0,
+        }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
         bytes[4] = self.kind as u8;
-        bytes[5] = if self.more { MORE } else { 0 };
+        bytes[5] = flag(self.more, MORE)
+            | flag(self.handles, HANDLES)
+            | flag(self.nested, NESTED)
+            | flag(self.oneway, ONEWAY);
         bytes[6..8].copy_from_slice(&self.lead.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.call.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.object.to_le_bytes());
@@ -142,12 +176,18 @@ impl Header {
             u64::from_le_bytes(field)
         };
         let kind = Kind::from_wire(bytes[4]).ok_or(FrameError::UnknownKind { kind: bytes[4] })?;
-        let (more, lead) = (bytes[5] == MORE, u16::from_le_bytes([bytes[6], bytes[7]]));
-        if bytes[5] & !MORE != 0 || (more || lead != 0) && !kind.carries_values() {
+        let has = |flag| bytes[5] & flag != 0;
+        let (more, handles, nested, oneway) = (has(MORE), has(HANDLES), has(NESTED), has(ONEWAY));
+        let lead = u16::from_le_bytes([bytes[6], bytes[7]]);
+        let is_legal = bytes[5] & !(MORE | HANDLES | NESTED | ONEWAY) == 0
+            && (kind.carries_values() || !more && !handles && lead == 0)
+            && !(handles && lead != 0)
+            && (kind == Kind::Call || !nested && !oneway);
+        if !is_legal {
             return Err(FrameError::ReservedBits { kind });
         }
         let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let limit = kind.limit(message);
+        let limit = kind.limit(message, handles, nested);
         if length > limit {
             return Err(FrameError::TooLarge { length: length.into(), limit });
         }
@@ -157,8 +197,13 @@ impl Header {
         if u32::from(lead) > length {
             return Err(FrameError::Lead { lead, length });
         }
-        Ok(Self { kind, length, more, lead, call: u64_at(8), object: u64_at(16), method: u64_at(24) })
+        let (call, object, method) = (u64_at(8), u64_at(16), u64_at(24));
+        Ok(Self { kind, length, more, handles, nested, oneway, lead, call, object, method })
     }
+}
+
+fn flag(is_set: bool, flag: u8) -> u8 {
+    if is_set { flag } else { 0 }
 }
 
 /// The bytes of a message that arrived.

@@ -7,6 +7,7 @@
 pub mod codec;
 pub(crate) mod frame;
 mod guard;
+pub(crate) mod handles;
 pub(crate) mod hello;
 pub(crate) mod message;
 pub(crate) mod outbound;

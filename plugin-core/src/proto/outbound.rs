@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use super::codec::{self, EncodeError};
 use super::frame::{HEADER_LEN, Header};
+use super::handles::{self, Handle, MAX_HANDLES};
 use super::message::CallPrefix;
-use crate::shape::SerializeAs;
+use crate::callback::Attached;
+use crate::shape::{Same, SerializeAs};
 
 /// From how many bytes on a value is left where it is instead of being copied behind the others. To send two
 /// pieces at once and to receive them into two vectors costs about what it takes to copy this much.
@@ -29,6 +31,8 @@ pub struct Message<'a> {
     head: Vec<u8>,
     /// The contents of the last value, whose length stands at the end of `head`.
     bulk: Option<Cow<'a, [u8]>>,
+    /// What the values hand over, by position.
+    attached: Vec<Attached>,
 }
 
 impl<'a> Message<'a> {
@@ -37,20 +41,55 @@ impl<'a> Message<'a> {
     pub fn new() -> Self {
         let mut head = Vec::with_capacity(ROOM);
         head.resize(HEADER_LEN, 0);
-        Self { head, bulk: None }
+        Self { head, bulk: None, attached: Vec::new() }
+    }
+
+    /// A message that has room for this many bytes before its values, to be [filled](Self::set_room) in the end.
+    pub(crate) fn with_room(len: usize) -> Self {
+        let mut message = Self::new();
+        message.head.resize(HEADER_LEN + len, 0);
+        message
+    }
+
+    /// Fills in what stands before the values.
+    pub(crate) fn set_room(&mut self, bytes: &[u8]) {
+        self.head[HEADER_LEN..HEADER_LEN + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// What the message is now, for [`rewind`](Self::rewind).
+    pub(crate) fn mark(&mut self) -> Mark {
+        Mark { head: self.values().len(), attached: self.attached.len() }
+    }
+
+    /// Takes back the values after a mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.bulk = None;
+        self.head.truncate(mark.head);
+        self.attached.truncate(mark.attached);
+    }
+
+    /// Whether the last value is left where it is.
+    pub(crate) fn has_bulk(&self) -> bool {
+        self.bulk.is_some()
     }
 
     /// A message without arguments, for a call whose prefix is [set](Self::set_prefix) in the end.
     #[must_use]
-    pub(crate) fn of_call() -> Self {
+    pub(crate) fn of_call(is_nested: bool) -> Self {
         let mut head = Vec::with_capacity(ROOM);
-        head.resize(HEADER_LEN + CallPrefix::LEN, 0);
-        Self { head, bulk: None }
+        head.resize(HEADER_LEN + CallPrefix::len(is_nested), 0);
+        Self { head, bulk: None, attached: Vec::new() }
+    }
+
+    /// Takes the room for the parent out of the prefix of a [call](Self::of_call).
+    pub(crate) fn drop_parent(&mut self) {
+        let prefix = HEADER_LEN + CallPrefix::len(false)..HEADER_LEN + CallPrefix::len(true);
+        self.head.drain(prefix);
     }
 
     /// Fills in what stands before the arguments of a [call](Self::of_call).
     pub(crate) fn set_prefix(&mut self, prefix: CallPrefix) {
-        self.head[HEADER_LEN..HEADER_LEN + CallPrefix::LEN].copy_from_slice(&prefix.to_bytes());
+        prefix.write(&mut self.head[HEADER_LEN..HEADER_LEN + CallPrefix::len(prefix.parent.is_some())]);
     }
 
     /// Appends `value` in the shape `S`, copied; the message may grow to `limit` bytes.
@@ -90,6 +129,14 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
+    /// Appends how many elements follow.
+    ///
+    /// # Errors
+    /// When the message would grow beyond `limit` bytes.
+    pub fn append_len(&mut self, len: usize, limit: usize) -> Result<(), EncodeError> {
+        self.append::<Same, u64>(&(len as u64), limit)
+    }
+
     /// Appends the tag of an option that has a value, if there is room for it.
     pub fn append_some(&mut self, limit: usize) -> bool {
         let has_room = self.len() < limit;
@@ -97,6 +144,31 @@ impl<'a> Message<'a> {
             self.values().push(1);
         }
         has_room
+    }
+
+    /// Appends an object, which the message hands over; the message may grow to `limit` bytes.
+    ///
+    /// # Errors
+    /// When the message would grow beyond that, or hands over too many.
+    pub(crate) fn attach(&mut self, attached: Attached, limit: usize) -> Result<(), EncodeError> {
+        let position = u32::try_from(self.attached.len()).unwrap_or(u32::MAX);
+        if self.attached.len() >= MAX_HANDLES {
+            let reason = format!("one message hands over {MAX_HANDLES} objects and streams at most");
+            return Err(EncodeError::Serde { reason });
+        }
+        self.append::<Same, u32>(&position, limit)?;
+        self.attached.push(attached);
+        Ok(())
+    }
+
+    /// What the values hand over.
+    pub(crate) fn take_attached(&mut self) -> Vec<Attached> {
+        core::mem::take(&mut self.attached)
+    }
+
+    /// Appends the list of what the values hand over.
+    pub(crate) fn append_handles(&mut self, handles: impl ExactSizeIterator<Item = Handle>) {
+        handles::append(handles, self.values());
     }
 
     /// The number of bytes, without a header.
@@ -109,7 +181,8 @@ impl<'a> Message<'a> {
     /// The message with a copy of what it borrows.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
-        Message { head: self.head, bulk: self.bulk.map(|bulk| Cow::Owned(bulk.into_owned())) }
+        let bulk = self.bulk.map(|bulk| Cow::Owned(bulk.into_owned()));
+        Message { head: self.head, bulk, attached: self.attached }
     }
 
     /// Appends a string and leaves its contents where they are, however few.
@@ -146,6 +219,13 @@ impl<'a> Message<'a> {
         let first_part = Part { header: None, values: now, bulk: bulk_now };
         Parts { first: Some(first_part), header: Header { lead: 0, ..header }, head, bulk, chunk }
     }
+}
+
+/// How far a message had come.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    head: usize,
+    attached: usize,
 }
 
 impl Default for Message<'_> {

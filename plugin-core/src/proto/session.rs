@@ -11,11 +11,22 @@ use super::frame::{Header, Kind};
 /// method in the plugin; a plugin that owes this many replies is not going to answer.
 pub(crate) const MAX_ABANDONED: usize = 65_536;
 
+/// How many calls within calls of the peer this side may make at least. They do not wait for room, since those
+/// that have it may wait for them: a thousand is what a hundred threads need that go ten calls deep.
+const MIN_NESTED: u32 = 1024;
+
+/// How many calls within other ones a side accepts at once that accepts `max_in_flight` others.
+fn max_nested(max_in_flight: u32) -> usize {
+    max_in_flight.max(MIN_NESTED) as usize
+}
+
 /// What a reply is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The outcome of a method.
     Call,
+    /// The outcome of a method that is called within a call of the peer's.
+    Nested,
     /// A sign of life.
     Ping,
 }
@@ -23,7 +34,7 @@ pub(crate) enum Asked {
 impl Asked {
     fn is_answered_by(self, kind: Kind) -> bool {
         match self {
-            Self::Call => matches!(kind, Kind::Reply | Kind::ErrorReply | Kind::FailureReply),
+            Self::Call | Self::Nested => matches!(kind, Kind::Reply | Kind::ErrorReply | Kind::FailureReply),
             Self::Ping => kind == Kind::Pong,
         }
     }
@@ -38,6 +49,8 @@ pub(crate) struct Outgoing<T> {
     abandoned: FxHashMap<u64, Abandoned>,
     /// How many calls, pings aside, the peer counts as running.
     in_flight: usize,
+    /// How many of those that are made within calls of the peer.
+    nested: usize,
     late_replies: u64,
 }
 
@@ -57,6 +70,7 @@ impl<T> Outgoing<T> {
             pending: FxHashMap::default(),
             abandoned: FxHashMap::default(),
             in_flight: 0,
+            nested: 0,
             late_replies: 0,
         }
     }
@@ -69,6 +83,11 @@ impl<T> Outgoing<T> {
     /// Whether one more call would be more than the peer accepts at once.
     pub(crate) fn is_full(&self) -> bool {
         self.in_flight >= self.max_in_flight as usize
+    }
+
+    /// Whether one more call within another one would be more than the peer accepts at once.
+    pub(crate) fn is_full_of_nested(&self) -> bool {
+        self.nested >= max_nested(self.max_in_flight)
     }
 
     /// Begins a call and gives its id. Ids are never used twice.
@@ -133,12 +152,18 @@ impl<T> Outgoing<T> {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.abandoned.clear();
         self.in_flight = 0;
+        self.nested = 0;
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
-    /// Somebody who waits for a reply.
-    pub(crate) fn any_waiter(&self) -> Option<&T> {
-        self.pending.values().next().map(|(_, waiter)| waiter)
+    /// Who waits for the reply to a call.
+    pub(crate) fn waiter(&self, call: u64) -> Option<&T> {
+        self.pending.get(&call).map(|(_, waiter)| waiter)
+    }
+
+    /// Those who wait for a reply, in any order.
+    pub(crate) fn waiters(&self) -> impl Iterator<Item = &T> {
+        self.pending.values().map(|(_, waiter)| waiter)
     }
 
     /// How many calls wait for their reply.
@@ -165,10 +190,12 @@ impl<T> Outgoing<T> {
 
     fn count(&mut self, asked: Asked) {
         self.in_flight += usize::from(asked == Asked::Call);
+        self.nested += usize::from(asked == Asked::Nested);
     }
 
     fn discount(&mut self, asked: Asked) {
         self.in_flight -= usize::from(asked == Asked::Call);
+        self.nested -= usize::from(asked == Asked::Nested);
     }
 }
 
@@ -176,9 +203,12 @@ impl<T> Outgoing<T> {
 #[derive(Debug)]
 pub(crate) struct Running<T> {
     max_in_flight: usize,
+    max_nested: usize,
     calls: FxHashMap<u64, Call<T>>,
-    /// How many of them the peer still waits for.
+    /// How many of them the peer still waits for, but for those within calls of this side.
     awaited: usize,
+    /// How many of those within calls of this side the peer still waits for.
+    nested: usize,
     /// Calls that have ended but whose replies are still to be written.
     replying: usize,
 }
@@ -186,6 +216,7 @@ pub(crate) struct Running<T> {
 #[derive(Debug)]
 struct Call<T> {
     about: T,
+    is_nested: bool,
     is_cancelled: bool,
 }
 
@@ -193,25 +224,32 @@ impl<T> Running<T> {
     pub(crate) fn new(max_in_flight: u32) -> Self {
         Self {
             max_in_flight: max_in_flight.max(1) as usize,
+            max_nested: max_nested(max_in_flight),
             calls: FxHashMap::default(),
             awaited: 0,
+            nested: 0,
             replying: 0,
         }
     }
 
     /// Takes note of a call of which all or the first part arrived.
-    pub(crate) fn begin(&mut self, call: u64, about: T) -> Result<(), Violation> {
-        if self.awaited >= self.max_in_flight {
-            return Err(Violation::TooManyCalls { limit: self.max_in_flight });
+    pub(crate) fn begin(&mut self, call: u64, about: T, is_nested: bool) -> Result<(), Violation> {
+        let (awaited, limit) = if is_nested {
+            (&mut self.nested, self.max_nested)
+        } else {
+            (&mut self.awaited, self.max_in_flight)
+        };
+        if *awaited >= limit {
+            return Err(Violation::TooManyCalls { limit });
         }
         if self.calls.len() >= self.max_in_flight.saturating_add(MAX_ABANDONED) {
             return Err(Violation::TooManyCancelled { limit: MAX_ABANDONED });
         }
         match self.calls.entry(call) {
             Entry::Occupied(_) => return Err(Violation::DuplicateCall { call }),
-            Entry::Vacant(entry) => entry.insert(Call { about, is_cancelled: false }),
+            Entry::Vacant(entry) => entry.insert(Call { about, is_nested, is_cancelled: false }),
         };
-        self.awaited += 1;
+        *awaited += 1;
         Ok(())
     }
 
@@ -232,7 +270,7 @@ impl<T> Running<T> {
     pub(crate) fn cancel(&mut self, call: u64) -> Option<&T> {
         let call = self.calls.get_mut(&call).filter(|call| !call.is_cancelled)?;
         call.is_cancelled = true;
-        self.awaited -= 1;
+        *(if call.is_nested { &mut self.nested } else { &mut self.awaited }) -= 1;
         Some(&call.about)
     }
 
@@ -265,7 +303,8 @@ impl<T> Running<T> {
 
     fn remove(&mut self, call: u64) -> Option<T> {
         let call = self.calls.remove(&call)?;
-        self.awaited -= usize::from(!call.is_cancelled);
+        *(if call.is_nested { &mut self.nested } else { &mut self.awaited }) -=
+            usize::from(!call.is_cancelled);
         Some(call.about)
     }
 }
@@ -289,11 +328,23 @@ pub(crate) fn check_kind(role: Role, kind: Kind) -> Result<(), Violation> {
                 | Kind::Ping
                 | Kind::Pong
                 | Kind::Goodbye
+                | Kind::Call
+                | Kind::Cancel
+                | Kind::Release
         ),
         Role::Plugin => {
             matches!(
                 kind,
-                Kind::Refuse | Kind::Call | Kind::Cancel | Kind::Ping | Kind::Pong | Kind::Shutdown
+                Kind::Refuse
+                    | Kind::Call
+                    | Kind::Cancel
+                    | Kind::Reply
+                    | Kind::ErrorReply
+                    | Kind::FailureReply
+                    | Kind::Ping
+                    | Kind::Pong
+                    | Kind::Shutdown
+                    | Kind::Release
             )
         }
     };
@@ -318,6 +369,8 @@ pub(crate) enum Violation {
     WrongReply { call: u64, kind: Kind },
     /// The peer owes so many replies that it is not going to give them.
     RepliesOwed { count: usize },
+    /// A message hands over an object of this side, or drops one, that the peer does not hold.
+    UnknownObject { object: u64 },
     /// The payload of a frame cannot be decoded.
     BadPayload { kind: Kind, reason: String },
 }
@@ -336,6 +389,9 @@ impl fmt::Display for Violation {
             }
             Self::WrongReply { call, kind } => {
                 write!(f, "a {kind:?} frame for call {call}, which does not answer it")
+            }
+            Self::UnknownObject { object } => {
+                write!(f, "a frame about object {object}, which it does not hold")
             }
             Self::RepliesOwed { count } => write!(f, "no reply to {count} calls whose callers gave up"),
             Self::BadPayload { kind, reason } => {

@@ -65,6 +65,8 @@ fn reserved<T>(hint: Option<usize>) -> usize {
 }
 
 impl<X: SerializeAs<T>, T> SerializeAs<Option<T>> for Opt<X> {
+    const HANDS_OVER: bool = X::HANDS_OVER;
+
     fn serialize_as<S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => serializer.serialize_some(&shaped::<X, T>(value)),
@@ -88,12 +90,14 @@ impl<X: SerializeAs<T>, T> SerializeAs<Option<T>> for Opt<X> {
 }
 
 impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Option<T>> for Opt<X> {
+    const HANDS_OVER: bool = X::HANDS_OVER;
+
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
         deserializer.deserialize_option(OptVisitor::<X, T>(PhantomData))
     }
 
     fn decode(decoder: &mut Decoder<'de>) -> Result<Option<T>, DecodeError> {
-        if decoder.has_bulk()
+        if (X::HANDS_OVER || decoder.has_bulk())
             && let Some(value) = decoder.within_some(X::decode)
         {
             return value.map(Some);
@@ -144,8 +148,18 @@ impl<X: SerializeAs<T>, T> SerializeAs<[T]> for Seq<X> {
 }
 
 impl<X: SerializeAs<T>, T> SerializeAs<Vec<T>> for Seq<X> {
+    const HANDS_OVER: bool = X::HANDS_OVER;
+
     fn serialize_as<S: Serializer>(value: &Vec<T>, serializer: S) -> Result<S::Ok, S::Error> {
         <Self as SerializeAs<[T]>>::serialize_as(value, serializer)
+    }
+
+    fn encode_owned(value: Vec<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
+        if !X::HANDS_OVER {
+            return out.append::<Self, _>(&value, limit);
+        }
+        out.append_len(value.len(), limit)?;
+        value.into_iter().try_for_each(|value| X::encode_owned(value, out, limit))
     }
 }
 
@@ -165,9 +179,31 @@ where
 }
 
 impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Vec<T>> for Seq<X> {
+    const HANDS_OVER: bool = X::HANDS_OVER;
+
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
         deserializer.deserialize_seq(SeqVisitor::<X, T>(PhantomData))
     }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<Vec<T>, DecodeError> {
+        if !X::HANDS_OVER {
+            return decoder.by_serde::<Self, _>();
+        }
+        decode_each(decoder, X::decode)
+    }
+}
+
+/// Decodes as many elements as the message says.
+fn decode_each<'de, T, C: Default + Extend<T>>(
+    decoder: &mut Decoder<'de>,
+    mut decode: impl FnMut(&mut Decoder<'de>) -> Result<T, DecodeError>,
+) -> Result<C, DecodeError> {
+    let mut elements = C::default();
+    for _ in 0..decoder.next_len()? {
+        decoder.pay(size_of::<T>())?;
+        elements.extend([decode(decoder)?]);
+    }
+    Ok(elements)
 }
 
 impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Box<[T]>> for Seq<X> {
@@ -235,15 +271,60 @@ impl<'de, X: DeserializeAs<'de, T>, T> DeserializeAs<'de, Box<T>> for Boxed<X> {
 }
 
 impl<X: SerializeAs<K>, Y: SerializeAs<V>, K, V, H> SerializeAs<HashMap<K, V, H>> for Map<X, Y> {
+    const HANDS_OVER: bool = X::HANDS_OVER || Y::HANDS_OVER;
+
     fn serialize_as<S: Serializer>(value: &HashMap<K, V, H>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(value.iter().map(|(key, value)| (shaped::<X, K>(key), shaped::<Y, V>(value))))
+    }
+
+    fn encode_owned(
+        value: HashMap<K, V, H>,
+        out: &mut Message<'static>,
+        limit: usize,
+    ) -> Result<(), EncodeError> {
+        if X::HANDS_OVER || Y::HANDS_OVER {
+            return encode_entries::<X, Y, K, V>(value.into_iter(), out, limit);
+        }
+        out.append::<Self, _>(&value, limit)
     }
 }
 
 impl<X: SerializeAs<K>, Y: SerializeAs<V>, K, V> SerializeAs<BTreeMap<K, V>> for Map<X, Y> {
+    const HANDS_OVER: bool = X::HANDS_OVER || Y::HANDS_OVER;
+
     fn serialize_as<S: Serializer>(value: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(value.iter().map(|(key, value)| (shaped::<X, K>(key), shaped::<Y, V>(value))))
     }
+
+    fn encode_owned(
+        value: BTreeMap<K, V>,
+        out: &mut Message<'static>,
+        limit: usize,
+    ) -> Result<(), EncodeError> {
+        if X::HANDS_OVER || Y::HANDS_OVER {
+            return encode_entries::<X, Y, K, V>(value.into_iter(), out, limit);
+        }
+        out.append::<Self, _>(&value, limit)
+    }
+}
+
+fn encode_entries<X: SerializeAs<K>, Y: SerializeAs<V>, K, V>(
+    entries: impl ExactSizeIterator<Item = (K, V)>,
+    out: &mut Message<'static>,
+    limit: usize,
+) -> Result<(), EncodeError> {
+    out.append_len(entries.len(), limit)?;
+    for (key, value) in entries {
+        X::encode_owned(key, out, limit)?;
+        Y::encode_owned(value, out, limit)?;
+    }
+    Ok(())
+}
+
+fn decode_entry<'de, X: DeserializeAs<'de, K>, Y: DeserializeAs<'de, V>, K, V>(
+    decoder: &mut Decoder<'de>,
+) -> Result<(K, V), DecodeError> {
+    Ok((X::decode(decoder)?, Y::decode(decoder)?))
 }
 
 impl<T: ?Sized, X, Y> SerializeAs<&T> for Map<X, Y>
@@ -262,8 +343,17 @@ where
     K: Eq + Hash,
     H: BuildHasher + Default,
 {
+    const HANDS_OVER: bool = X::HANDS_OVER || Y::HANDS_OVER;
+
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<K, V, H>, D::Error> {
         deserializer.deserialize_map(MapVisitor::<X, Y, K, V, _>(PhantomData))
+    }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<HashMap<K, V, H>, DecodeError> {
+        if X::HANDS_OVER || Y::HANDS_OVER {
+            return decode_each(decoder, decode_entry::<X, Y, K, V>);
+        }
+        decoder.by_serde::<Self, _>()
     }
 }
 
@@ -273,8 +363,17 @@ where
     Y: DeserializeAs<'de, V>,
     K: Ord,
 {
+    const HANDS_OVER: bool = X::HANDS_OVER || Y::HANDS_OVER;
+
     fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error> {
         deserializer.deserialize_map(MapVisitor::<X, Y, K, V, _>(PhantomData))
+    }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<BTreeMap<K, V>, DecodeError> {
+        if X::HANDS_OVER || Y::HANDS_OVER {
+            return decode_each(decoder, decode_entry::<X, Y, K, V>);
+        }
+        decoder.by_serde::<Self, _>()
     }
 }
 
@@ -306,16 +405,39 @@ where
 macro_rules! tuple {
     ($count:literal: $($X:ident $T:ident $index:tt),+) => {
         impl<$($X: SerializeAs<$T>, $T),+> SerializeAs<($($T,)+)> for Tuple<($($X,)+)> {
+            const HANDS_OVER: bool = $($X::HANDS_OVER)||+;
+
             fn serialize_as<S: Serializer>(value: &($($T,)+), serializer: S) -> Result<S::Ok, S::Error> {
                 let mut tuple = serializer.serialize_tuple($count)?;
                 $(tuple.serialize_element(&shaped::<$X, $T>(&value.$index))?;)+
                 tuple.end()
             }
+
+            fn encode_owned(
+                value: ($($T,)+),
+                out: &mut Message<'static>,
+                limit: usize,
+            ) -> Result<(), EncodeError> {
+                if !<Self as SerializeAs<($($T,)+)>>::HANDS_OVER {
+                    return out.append::<Self, _>(&value, limit);
+                }
+                $($X::encode_owned(value.$index, out, limit)?;)+
+                Ok(())
+            }
         }
 
         impl<'de, $($X: DeserializeAs<'de, $T>, $T),+> DeserializeAs<'de, ($($T,)+)> for Tuple<($($X,)+)> {
+            const HANDS_OVER: bool = $($X::HANDS_OVER)||+;
+
             fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<($($T,)+), D::Error> {
                 deserializer.deserialize_tuple($count, TupleVisitor::<($($X,)+), ($($T,)+)>(PhantomData))
+            }
+
+            fn decode(decoder: &mut Decoder<'de>) -> Result<($($T,)+), DecodeError> {
+                if !<Self as DeserializeAs<'de, ($($T,)+)>>::HANDS_OVER {
+                    return decoder.by_serde::<Self, _>();
+                }
+                Ok(($($X::decode(decoder)?,)+))
             }
         }
 

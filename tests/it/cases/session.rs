@@ -52,9 +52,9 @@ pub(crate) const FATAL: &[Session] = &[
     case("frame of kind 1", BROKE_PROTOCOL, &["a Hello frame, which it may not send now"]),
     case("frame of kind 2", BROKE_PROTOCOL, &["a Refuse frame"]),
     case("frame of kind 3", BROKE_PROTOCOL, &["a Call frame"]),
-    case("frame of kind 7", BROKE_PROTOCOL, &["a Cancel frame"]),
     case("frame of kind 11", BROKE_PROTOCOL, &["a Shutdown frame"]),
-    case("frame of kind 13", BROKE_PROTOCOL, &["unknown kind 13"]),
+    case("frame of kind 13", BROKE_PROTOCOL, &["a Release frame that cannot be decoded"]),
+    case("frame of kind 14", BROKE_PROTOCOL, &["unknown kind 14"]),
 ];
 
 impl Session {

@@ -11,10 +11,11 @@ use super::support::{
 };
 use crate::error::{CallError, Delivery};
 use crate::interface::{Service, method_id};
+use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, send_host_hello};
 use crate::io::lock;
 use crate::io::reader::FrameReader;
-use crate::io::server::{ServeEnd, Server};
+use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::transport::memory::{self, MemoryTransport};
 use crate::io::writer::FrameWriter;
@@ -290,9 +291,9 @@ fn broken_by(bytes: &[u8]) -> Option<String> {
     let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
     let writer = FrameWriter::new(Arc::clone(&transport), None, Some(on_broken));
     let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
-    let server = Server::new(writer, vec![service], LIMITS, LIMITS);
+    let server = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], LIMITS, LIMITS);
     thread::scope(|scope| {
-        let served = scope.spawn(|| server.run(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
+        let served = scope.spawn(|| server.serve(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
         write_all(&ours, bytes);
         let told = lock(&BROKEN);
         let (mut told, _) = CHANGED.wait_timeout_while(told, PATIENCE, |told| told.is_none()).unwrap();

@@ -227,7 +227,7 @@ fn a_session_is_that_of_the_document() {
         );
         let call = scope.spawn(move || {
             let mut call =
-                crate::remote::OutgoingCall::new(&remote, "greet", crate::interface::method_id("greet"));
+                crate::outgoing::OutgoingCall::new(&remote, "greet", crate::interface::method_id("greet"));
             call.arg::<crate::shape::Same, str>("name", "world");
             call.value::<crate::shape::Same, String>().unwrap()
         });

@@ -4,6 +4,8 @@ mod calls;
 mod faults;
 mod handshake;
 mod hostile;
+mod nested;
+mod objects;
 mod options;
 mod parts;
 mod reader;

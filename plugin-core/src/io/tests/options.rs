@@ -7,8 +7,9 @@ use super::support::{LIMITS, PATIENCE, Pair};
 use crate::error::CallError;
 use crate::interface::method_id;
 use crate::options::WhenFull;
+use crate::outgoing::OutgoingCall;
 use crate::proto::hello::WireLimits;
-use crate::remote::{OutgoingCall, Remote};
+use crate::remote::Remote;
 use crate::shape::Same;
 
 /// Each too short for a call that never ends, and each another one.

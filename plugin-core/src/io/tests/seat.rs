@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::support::{LIMITS, PATIENCE, Pair, RawPlugin, call, patience};
+use crate::io::arrived::Call;
 use crate::io::lead::{Lead, Returned};
+use crate::io::objects::Received;
 use crate::io::reader::FrameReader;
 use crate::io::seat::{Duty, Seat};
-use crate::io::server::Call;
 use crate::io::transport::{Transport, memory};
 use crate::proto::frame::{Frame, Header, Kind, Payload, Stage};
 use crate::proto::hello::WireLimits;
@@ -24,7 +25,11 @@ fn reader() -> FrameReader {
 fn a_call() -> Call {
     let header = Header::of_call(Kind::Call, 1);
     let frame = Frame { header, stage: Stage::Whole, payload: Payload::default() };
-    Call { frame, context: crate::context::State::new(None) }
+    Call {
+        received: Received { frame, handles: Vec::new() },
+        context: crate::context::State::of_call(None, 1, 1),
+        parent: None,
+    }
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn the_end_reaches_the_background_thread_whoever_meets_it() {
     thread::scope(|scope| {
         let _taken = seat.sit().unwrap();
         let background = scope.spawn(|| seat.attend());
-        seat.end(crate::io::connection::StreamEnd::Closed);
+        seat.end(crate::io::host::StreamEnd::Closed);
         assert!(matches!(background.join().unwrap(), Duty::End(_)));
     });
 }

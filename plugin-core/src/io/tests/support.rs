@@ -12,18 +12,20 @@ use std::time::{Duration, Instant};
 use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Refusal, Request};
 use crate::interface::{Interface, Method, Service, method_id};
-use crate::io::connection::{Connection, Events, StreamEnd};
+use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
+use crate::io::host::{Events, StreamEnd};
 use crate::io::lock;
 use crate::io::reader::FrameReader;
-use crate::io::server::{ServeEnd, Server};
+use crate::io::server::ServeEnd;
 use crate::io::transport::{Transport, memory};
 use crate::io::writer::FrameWriter;
+use crate::outgoing::OutgoingCall;
 use crate::proto::codec::encode;
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{HostHello, InstanceHello, PluginHello, WIRE_VERSIONS, WireLimits, preamble};
 use crate::record::Record;
-use crate::remote::{OutgoingCall, Remote};
+use crate::remote::Remote;
 use crate::shape::{Same, Text};
 
 /// Longer than anything takes here. A test that would fail waits for it; one that passes never does.
@@ -421,10 +423,21 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(host_limits: WireLimits, plugin_limits: WireLimits) -> Self {
+        let tester = Arc::default();
+        let service = Arc::new(Served(Arc::clone(&tester)));
+        Self { tester, ..Self::serving(host_limits, plugin_limits, service) }
+    }
+
+    /// With a service of the test's own.
+    pub(super) fn serving(
+        host_limits: WireLimits,
+        plugin_limits: WireLimits,
+        service: Arc<dyn Service>,
+    ) -> Self {
         // Smaller than most messages, so that they are taken in pieces.
         let (ours, theirs) = memory::pair(100);
         let tester = Arc::default();
-        let plugin = serve(Arc::new(theirs), plugin_limits, &tester);
+        let plugin = serve_service(Arc::new(theirs), plugin_limits, service);
         let ours: Arc<dyn Transport> = Arc::new(ours);
         send_host_hello(&*ours, &host_hello(host_limits), patience()).unwrap();
         let host = host(ours, host_limits, PATIENCE).unwrap();
@@ -449,11 +462,20 @@ pub(super) fn serve(
     limits: WireLimits,
     tester: &Arc<Tester>,
 ) -> JoinHandle<Result<ServeEnd, HandshakeError>> {
-    let service: Arc<dyn Service> = Arc::new(Served(Arc::clone(tester)));
+    serve_service(transport, limits, Arc::new(Served(Arc::clone(tester))))
+}
+
+/// The same with another service.
+pub(super) fn serve_service(
+    transport: Arc<dyn Transport>,
+    limits: WireLimits,
+    service: Arc<dyn Service>,
+) -> JoinHandle<Result<ServeEnd, HandshakeError>> {
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
         let writer = FrameWriter::new(Arc::clone(&transport), None, None);
-        let end = Server::new(writer, vec![service], limits, hello.limits).run(reader);
+        let end = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], limits, hello.limits)
+            .serve(reader);
         // A process that ends closes its connection.
         transport.shut_down();
         Ok(end)

@@ -437,12 +437,12 @@ fn a_host_puts_every_timeout_on_the_wire() {
         let _call = Polled::pending(task(&host.remote(1, timeout), "echo", ""));
         let next: Frame =
             std::iter::repeat_with(|| plugin.next()).find(|frame| frame.header.kind == Kind::Call).unwrap();
-        CallPrefix::read(&next.payload.head).unwrap().timeout_us
+        CallPrefix::read(&next.payload.head, false).unwrap().timeout_us
     };
     assert_eq!(sent(None), 0);
     assert_eq!(sent(Some(Duration::MAX)), 0);
     assert_eq!(sent(Some(Duration::from_secs(5))), 5_000_000);
     assert_eq!(sent(Some(Duration::from_nanos(60_000_000_999))), 60_000_000);
     // What is not zero is not without limit.
-    assert_eq!(CallPrefix::new(Some(Duration::from_nanos(1))).timeout_us, 1);
+    assert_eq!(CallPrefix::new(Some(Duration::from_nanos(1)), None).timeout_us, 1);
 }

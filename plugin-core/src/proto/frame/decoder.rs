@@ -29,8 +29,8 @@ pub(crate) struct FrameDecoder {
     start: usize,
     /// The frame whose payload is not complete.
     open: Option<Open>,
-    /// The messages of which more will follow, by their call.
-    begun: HashMap<u64, Partial>,
+    /// The messages of which more will follow.
+    begun: HashMap<Key, Partial>,
     frames: VecDeque<Frame>,
 }
 
@@ -43,6 +43,13 @@ struct Open {
     more: bool,
     /// What becomes of the message at its end.
     stage: Stage,
+}
+
+/// Names a message by its call, and whether that is one of the peer's: each side counts its own.
+type Key = (u64, bool);
+
+fn key(header: &Header) -> Key {
+    (header.call, !header.kind.is_answer())
 }
 
 /// A message that is not complete.
@@ -139,19 +146,21 @@ impl FrameDecoder {
     }
 
     fn open(&mut self, header: Header) -> Result<Open, FrameError> {
-        let earlier = if self.begun.is_empty() { None } else { self.begun.remove(&header.call) };
+        let earlier = if self.begun.is_empty() { None } else { self.begun.remove(&key(&header)) };
         match earlier {
             Some(mut message) if header.kind.carries_values() => {
                 let first = &mut message.header;
                 let is_same = header.kind == first.kind
                     && header.object == first.object
                     && header.method == first.method
+                    && (header.handles, header.nested, header.oneway)
+                        == (first.handles, first.nested, first.oneway)
                     && header.lead == 0;
                 if !is_same {
                     return Err(FrameError::WrongPart { call: header.call });
                 }
                 let length = u64::from(first.length) + u64::from(header.length);
-                let limit = header.kind.limit(self.limit);
+                let limit = header.kind.limit(self.limit, header.handles, header.nested);
                 first.length = match u32::try_from(length) {
                     Ok(length) if length <= limit => length,
                     _ => return Err(FrameError::TooLarge { length, limit }),
@@ -164,7 +173,7 @@ impl FrameDecoder {
             }
             earlier => {
                 // A ping, say, has nothing to do with the message.
-                self.begun.extend(earlier.map(|message| (header.call, message)));
+                self.begun.extend(earlier.map(|message| (key(&header), message)));
                 if header.more {
                     self.frames.push_back(Frame { header, stage: Stage::Begun, payload: Payload::default() });
                 }
@@ -179,7 +188,7 @@ impl FrameDecoder {
             return;
         };
         if more {
-            self.begun.insert(header.call, Partial { header, payload });
+            self.begun.insert(key(&header), Partial { header, payload });
         } else {
             self.frames.push_back(Frame { header: Header { more: false, ..header }, stage, payload });
         }

@@ -9,7 +9,7 @@ use super::*;
 use crate::__fuzz::read_frames;
 use crate::proto::message::CallPrefix;
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Hello,
     Kind::Refuse,
     Kind::Call,
@@ -22,6 +22,7 @@ const KINDS: [Kind; 12] = [
     Kind::Pong,
     Kind::Shutdown,
     Kind::Goodbye,
+    Kind::Release,
 ];
 
 /// Values are limited to this in the tests, which is less than other frames may have.
@@ -117,13 +118,16 @@ fn a_header_has_every_field_where_the_document_says() {
         kind: Kind::Call,
         length: 0x0403_0201,
         more: true,
+        handles: false,
+        nested: true,
+        oneway: false,
         lead: 0x0605,
         call: 0x11,
         object: 0x22,
         method: 0x8877_6655_4433_2211,
     };
     let mut expected = [0; HEADER_LEN];
-    expected[..8].copy_from_slice(&[1, 2, 3, 4, 3, 1, 5, 6]);
+    expected[..8].copy_from_slice(&[1, 2, 3, 4, 3, 1 | 4, 5, 6]);
     expected[8] = 0x11;
     expected[16] = 0x22;
     expected[24..].copy_from_slice(&[0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
@@ -148,7 +152,8 @@ fn kinds_are_numbered_from_1_and_all_others_are_unknown() {
 fn each_reserved_bit_must_be_zero() {
     for kind in KINDS {
         for (at, bit) in (5..8).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
-            let is_used = kind.carries_values() && (at > 5 || bit == 0);
+            let is_used =
+                kind.carries_values() && (at > 5 || bit < 2) || kind == Kind::Call && at == 5 && bit < 4;
             let mut bytes = Header { length: LIMIT, ..Header::bare(kind) }.to_bytes();
             bytes[at] = 1 << bit;
             let is_reserved = header_error(&bytes) == Some(FrameError::ReservedBits { kind });
@@ -176,12 +181,14 @@ fn parts_that_do_not_belong_together_are_refused() {
         result.err()
     };
     let wrong = Some(FrameError::WrongPart { call: 9 });
-    assert_eq!(error(Header { kind: Kind::Reply, ..first }), wrong);
+    assert_eq!(error(Header { handles: true, ..first }), wrong);
+    assert_eq!(error(Header { nested: true, ..first }), wrong);
+    assert_eq!(error(Header { oneway: true, ..first }), wrong);
     assert_eq!(error(Header { object: 2, ..first }), wrong);
     assert_eq!(error(Header { method: 1, ..first }), wrong);
     assert_eq!(error(Header { lead: 1, ..first }), wrong);
     assert_eq!(error(Header { length: 0, ..first }), Some(FrameError::EmptyPart { kind: Kind::Call }));
-    let limit = LIMIT + CallPrefix::LEN as u32;
+    let limit = LIMIT + CallPrefix::len(false) as u32;
     let over = FrameError::TooLarge { length: u64::from(limit) + 1, limit };
     assert_eq!(error(Header { length: limit - 2, ..first }), Some(over));
     assert_eq!(error(Header { length: limit - 3, ..first }), None);
@@ -283,7 +290,7 @@ proptest! {
 fn a_payload_of_the_limit_is_taken_and_one_more_byte_is_refused_before_it_comes() {
     for kind in KINDS {
         let limit = match kind {
-            Kind::Call => LIMIT + CallPrefix::LEN as u32,
+            Kind::Call => LIMIT + CallPrefix::len(false) as u32,
             Kind::Reply | Kind::ErrorReply => LIMIT,
             _ => CONTROL_LIMIT,
         };

@@ -79,7 +79,7 @@ impl Sample {
     /// A message with a string, in frames of at most `chunk` bytes of it. A call waits as long as it takes.
     fn parts(name: &'static str, header: Header, text: &'static str, is_large: bool, chunk: usize) -> Self {
         let is_call = header.kind == Kind::Call;
-        let mut message = if is_call { Message::of_call() } else { Message::new() };
+        let mut message = if is_call { Message::of_call(false) } else { Message::new() };
         if is_large {
             message.append_bulk(text);
         } else {
@@ -99,7 +99,7 @@ impl Sample {
             let frame = frames.last_mut().expect(name);
             assert_eq!(Header { length: 0, lead: 0, ..frame.header }, header, "{name}");
             assert_eq!(frame.payload.bulk, if is_large { text.as_bytes() } else { b"" }, "{name}");
-            let prefix = if is_call { CallPrefix::LEN } else { 0 };
+            let prefix = if is_call { CallPrefix::len(false) } else { 0 };
             let mut decoder = Decoder::after(prefix, &mut frame.payload, CONTROL_BUDGET);
             assert_eq!(decoder.next_as::<Text, &str>(), Ok(text), "{name}");
             assert_eq!(decoder.finish(), Ok(()), "{name}");

@@ -128,13 +128,13 @@ fn a_peer_that_never_answers_is_given_up() {
 fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
     let mut running = Running::new(2);
     assert!(running.is_empty());
-    assert_eq!(running.begin(5, ()), Ok(()));
-    assert_eq!(running.begin(5, ()), Err(Violation::DuplicateCall { call: 5 }));
-    assert_eq!(running.begin(6, ()), Ok(()));
-    assert_eq!(running.begin(7, ()), Err(Violation::TooManyCalls { limit: 2 }));
+    assert_eq!(running.begin(5, (), false), Ok(()));
+    assert_eq!(running.begin(5, (), false), Err(Violation::DuplicateCall { call: 5 }));
+    assert_eq!(running.begin(6, (), false), Ok(()));
+    assert_eq!(running.begin(7, (), false), Err(Violation::TooManyCalls { limit: 2 }));
     // The host may send its next call as soon as it has the reply.
     running.begin_reply(5);
-    assert_eq!(running.begin(7, ()), Ok(()));
+    assert_eq!(running.begin(7, (), false), Ok(()));
     running.end_reply();
     for call in [6, 7] {
         assert!(!running.is_empty());
@@ -148,15 +148,15 @@ fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
 #[test]
 fn a_cancelled_call_makes_room_in_the_plugin_although_it_still_runs() {
     let mut running = Running::new(1);
-    running.begin(1, 'a').unwrap();
+    running.begin(1, 'a', false).unwrap();
     assert_eq!(running.cancel(1), Some(&'a'));
     assert_eq!(running.cancel(1), None, "it is cancelled once");
     assert_eq!(running.cancel(9), None, "it may have been answered before");
-    assert_eq!(running.begin(1, 'x'), Err(Violation::DuplicateCall { call: 1 }));
-    running.begin(2, 'b').unwrap();
+    assert_eq!(running.begin(1, 'x', false), Err(Violation::DuplicateCall { call: 1 }));
+    running.begin(2, 'b', false).unwrap();
     assert_eq!(running.begin_reply(1), Some('a'));
     running.end_reply();
-    assert_eq!(running.begin(3, 'c'), Err(Violation::TooManyCalls { limit: 1 }));
+    assert_eq!(running.begin(3, 'c', false), Err(Violation::TooManyCalls { limit: 1 }));
     running.withdraw(2);
     assert!(running.is_empty());
 }
@@ -165,20 +165,34 @@ fn a_cancelled_call_makes_room_in_the_plugin_although_it_still_runs() {
 fn cancelled_calls_that_still_run_are_bounded() {
     let mut running = Running::new(1);
     for call in 0..=MAX_ABANDONED as u64 {
-        assert_eq!(running.begin(call, ()), Ok(()));
+        assert_eq!(running.begin(call, (), false), Ok(()));
         running.cancel(call);
     }
-    let refused = running.begin(u64::MAX, ());
+    let refused = running.begin(u64::MAX, (), false);
     assert_eq!(refused, Err(Violation::TooManyCancelled { limit: MAX_ABANDONED }));
 }
 
 #[test]
 fn each_side_takes_the_kinds_of_the_table_and_no_others() {
     use Kind::*;
-    let all =
-        [Hello, Refuse, Call, Reply, ErrorReply, FailureReply, Cancel, Log, Ping, Pong, Shutdown, Goodbye];
-    let to_host = [Reply, ErrorReply, FailureReply, Log, Ping, Pong, Goodbye];
-    let to_plugin = [Refuse, Call, Cancel, Ping, Pong, Shutdown];
+    let all = [
+        Hello,
+        Refuse,
+        Call,
+        Reply,
+        ErrorReply,
+        FailureReply,
+        Cancel,
+        Log,
+        Ping,
+        Pong,
+        Shutdown,
+        Goodbye,
+        Release,
+    ];
+    let both = [Call, Reply, ErrorReply, FailureReply, Cancel, Ping, Pong, Release];
+    let to_host = [&both[..], &[Log, Goodbye]].concat();
+    let to_plugin = [&both[..], &[Refuse, Shutdown]].concat();
     for kind in all {
         for (role, legal) in [(Role::Host, &to_host[..]), (Role::Plugin, &to_plugin)] {
             let expected =

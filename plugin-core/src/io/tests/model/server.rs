@@ -9,8 +9,9 @@ use super::support::{ECHO, arguments, limits, number_of, request, sealed, send};
 use super::{Clock, check};
 use crate::incoming::{Outcome, Request};
 use crate::interface::{Interface, Service};
+use crate::io::connection::Connection;
 use crate::io::reader::{FrameReader, ReadEnd};
-use crate::io::server::{ServeEnd, Server};
+use crate::io::server::ServeEnd;
 use crate::io::transport::{Transport, memory};
 use crate::io::workers::Workers;
 use crate::io::writer::FrameWriter;
@@ -76,8 +77,10 @@ pub(super) fn serve(
     thread::spawn(move || {
         let reader = FrameReader::new(Arc::clone(&transport), 1024);
         let writer = FrameWriter::new(Arc::clone(&transport), None, None);
-        let server = Server::new(Arc::clone(&writer), vec![service], limits(in_flight), limits(in_flight));
-        let end = server.run(reader);
+        let limits = limits(in_flight);
+        let connection =
+            Connection::of_plugin(Arc::clone(&transport), Arc::clone(&writer), vec![service], limits, limits);
+        let end = connection.serve(reader);
         // A process that ends closes its connection, and takes all threads along.
         transport.shut_down();
         writer.close();
