@@ -25,6 +25,8 @@ pub(crate) struct InterfaceArgs {
 pub(crate) struct MethodArgs {
     pub(crate) name: Option<String>,
     pub(crate) timeout: Option<Timeout>,
+    pub(crate) oneway: Option<Path>,
+    pub(crate) is_idempotent: bool,
 }
 
 /// Reads the arguments of `#[plugin_interface]`.
@@ -54,12 +56,17 @@ pub(crate) fn interface_args(args: TokenStream, errors: &mut Errors) -> Interfac
 /// Takes `#[plugin(…)]` out of the attributes of a method.
 pub(crate) fn take_method_args(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> MethodArgs {
     let (mut name, mut timeout) = (Once::default(), Once::default());
+    let (mut oneway, mut idempotent) = (Once::default(), Once::default());
     for attr in take(attrs) {
         let parsed = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("name") {
                 name.set(&meta.path, meta.value()?.parse()?)
             } else if meta.path.is_ident("timeout") {
                 timeout.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("oneway") {
+                oneway.set(&meta.path, word(&meta)?)
+            } else if meta.path.is_ident("idempotent") {
+                idempotent.set(&meta.path, word(&meta)?)
             } else {
                 Err(syn::Error::new_spanned(&meta.path, errors::METHOD_ARGUMENT))
             }
@@ -68,7 +75,21 @@ pub(crate) fn take_method_args(attrs: &mut Vec<Attribute>, errors: &mut Errors) 
             errors.push(error);
         }
     }
-    MethodArgs { name: wire_name(name, errors), timeout: read(timeout, quantity::method_timeout, errors) }
+    MethodArgs {
+        name: wire_name(name, errors),
+        timeout: read(timeout, quantity::method_timeout, errors),
+        oneway: oneway.0,
+        is_idempotent: idempotent.0.is_some(),
+    }
+}
+
+/// An argument that is nothing but its name.
+fn word(meta: &ParseNestedMeta<'_>) -> syn::Result<Path> {
+    if meta.input.is_empty() || meta.input.peek(Token![,]) {
+        return Ok(meta.path.clone());
+    }
+    let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    Err(syn::Error::new_spanned(&meta.path, errors::word(&name)))
 }
 
 /// Takes the helper attributes out.

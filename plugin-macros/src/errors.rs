@@ -81,13 +81,59 @@ pub(crate) const ARGUMENT_ATTRIBUTE: &str =
 
 pub(crate) const MUT_REFERENCE: &str =
     "a plugin cannot change a value of its caller: take `&T` or `T`, and return the new value";
-pub(crate) const TRAIT_OBJECT: &str = "callbacks and objects are not supported yet: pass data instead";
+pub(crate) const TRAIT_OBJECT: &str = "a trait object is handed over as `Box<dyn Trait>` or `Arc<dyn Trait>`, or lent for the call as `&dyn Trait`: \
+     write one of these";
+pub(crate) const OBJECT_PLACE: &str = "objects and streams travel by themselves or in `Option`, `Vec`, tuples and the values of `HashMap` and `BTreeMap`: \
+     write one of these";
+pub(crate) const OBJECT_AS_KEY: &str =
+    "objects and streams can be the values of a map, but not its keys: write the key as data";
+pub(crate) const OBJECT_IN_TUPLE: &str =
+    "a tuple with objects or streams in it has 8 elements at most: write a tuple of tuples";
+pub(crate) const BORROWED_OBJECT: &str = "objects and streams are handed over, not borrowed: take this by value, or lend the object as `&dyn Trait`";
+pub(crate) const OBJECT_LIFETIME: &str =
+    "an object that is handed over is kept for as long as its new owner needs it: remove the lifetime";
+pub(crate) const OBJECT_BOUNDS: &str =
+    "the object of an interface can be `Send` and `Sync` and nothing else: remove this bound";
+pub(crate) const OBJECT_WITHOUT_INTERFACE: &str =
+    "this object has no methods that could be called: write `dyn Trait` with an interface";
+pub(crate) const ITERATOR: &str = "an iterator cannot travel: write `plugin_core::Stream<T>` for values that come one after another, or `Vec<T>`";
+pub(crate) const STREAM_OF_REFERENCES: &str =
+    "the values of a stream arrive after the call, so none can be borrowed from it: write the owned type";
+pub(crate) const CALLBACK_PLACE: &str = "a callback is lent as an argument of its own, or in an `Option`: write `&dyn Trait`, or hand over objects, as in \
+     `Vec<Arc<dyn Trait>>`";
+pub(crate) const NESTED_CALLBACK: &str = "a closure cannot be lent callbacks: let it take an `Arc<dyn Trait>`, or lend a `&dyn Trait` whose method \
+     takes them";
+pub(crate) const ASYNC_CALLBACK: &str = "a callback that is lent lives only as long as the call, and a future is not bound to that: take an \
+     `Arc<dyn Trait>`, or write the method without `async`";
+pub(crate) const CALLBACK_LIFETIME: &str = "a callback lives for the call only: remove the lifetime";
+pub(crate) const MUT_OBJECT: &str = "the methods of an interface take `&self`: write `&dyn Trait`";
+pub(crate) const MUT_FN: &str = "a closure is lent as `&dyn Fn(…)`, or as `&mut dyn FnMut(…)` if it changes what it holds: write one of these";
+pub(crate) const SHARED_FN_MUT: &str =
+    "only a `&mut` reference can call a `FnMut`: write `&mut dyn FnMut(…)`, or `&dyn Fn(…)`";
+pub(crate) const FN_ONCE: &str =
+    "a closure that is lent can be called more than once: write `&mut dyn FnMut(…)`";
+pub(crate) const ASYNC_FN: &str = "a closure that is lent runs on the calling thread, while the call waits: write `&dyn Fn(…)` or \
+     `&mut dyn FnMut(…)`";
+pub(crate) const OWNED_CLOSURE: &str = "a closure can be lent for the call only: take `&dyn Fn(…)` or `&mut dyn FnMut(…)`, or write an interface with one \
+     method and hand over an `Arc<dyn Trait>`";
+pub(crate) const CLOSURE_ARGUMENTS: &str =
+    "the arguments of a closure stand in parentheses: write `Fn(A, B) -> R`";
+pub(crate) const CLOSURE_LIFETIMES: &str =
+    "the arguments of a closure live for one call of it: write `&str` without `for<…>` and named lifetimes";
+pub(crate) const ONEWAY_VALUE: &str = "nothing comes back from a `oneway` method: return nothing or `Result<()>`, which says whether it was sent, or \
+     remove `oneway`";
+pub(crate) const ONEWAY_ASYNC: &str =
+    "a `oneway` method waits for nothing that a task could wait for: remove `async`, or `oneway`";
+pub(crate) const ONEWAY_CALLBACK: &str = "a callback lives until its call returns, and a `oneway` call returns at once: take an `Arc<dyn Trait>`, or \
+     remove `oneway`";
 pub(crate) const ERROR_OBJECT: &str = "an error that is a trait object cannot travel: write `plugin_core::Result<T>`, whose error takes any text, \
      or an error type of your own";
-pub(crate) const IMPL_TRAIT: &str = "an interface names its types: write the type itself instead of `impl …`, and pass data instead of callbacks";
+pub(crate) const IMPL_TRAIT: &str = "an interface names its types: write the type itself instead of `impl …`, or `&dyn Trait`, `Box<dyn Trait>` or \
+     `Arc<dyn Trait>` for an interface";
 pub(crate) const FUTURE: &str =
     "an asynchronous method names the value that it gives in the end: write `async fn name(&self) -> T`";
-pub(crate) const FN_POINTER: &str = "a function pointer means nothing in another process: pass data instead, such as an enum that says what to do";
+pub(crate) const FN_POINTER: &str = "a function pointer means nothing in another process: take `&dyn Fn(…)` or `&mut dyn FnMut(…)`, or write an \
+     interface with one method and hand over an `Arc<dyn Trait>`";
 pub(crate) const RAW_POINTER: &str =
     "a pointer means nothing in another process: take `&T` or `T`, which are copied";
 pub(crate) const NEVER: &str = "a call that never returns cannot be answered: return `()` or a `Result`";
@@ -108,6 +154,11 @@ pub(crate) const RESULT_PARAMETERS: &str =
 /// A return type with a reference in it; `owned` is what to write.
 pub(crate) fn borrowed_return(owned: &str) -> String {
     format!("a value from a plugin cannot be borrowed, it was made in another process: return `{owned}`")
+}
+
+/// A closure that returns a reference; `owned` is what to write.
+pub(crate) fn borrowed_closure_return(owned: &str) -> String {
+    format!("what a closure returns cannot be borrowed, it was made in another process: return `{owned}`")
 }
 
 /// Two methods that the wire could not tell apart.
@@ -139,8 +190,12 @@ pub(crate) fn wire_name(name: &str) -> String {
 }
 
 pub(crate) const INTERFACE_ARGUMENT: &str = "unknown argument: `#[plugin_interface]` knows `name = \"…\"`, `timeout = \"…\"` and `max_message = \"…\"`";
-pub(crate) const METHOD_ARGUMENT: &str =
-    "unknown argument: `#[plugin(…)]` on a method knows `name = \"…\"` and `timeout = \"…\"`";
+pub(crate) const METHOD_ARGUMENT: &str = "unknown argument: `#[plugin(…)]` on a method knows `name = \"…\"`, `timeout = \"…\"`, `oneway` and `idempotent`";
+/// An argument with a value that has none.
+pub(crate) fn word(name: &str) -> String {
+    format!("`{name}` says all by itself: write `#[plugin({name})]`")
+}
+
 pub(crate) const TRAIT_PLUGIN_ATTRIBUTE: &str =
     "`#[plugin(…)]` belongs on methods: write `#[plugin_interface(name = \"…\")]` on the trait";
 

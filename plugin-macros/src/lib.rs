@@ -4,6 +4,7 @@
 //! tokens apart, `valid` holds the rules, `errors` words what breaks them, `expand` writes the code.
 
 mod attr;
+mod callback;
 mod derive;
 mod errors;
 mod expand;
@@ -71,8 +72,8 @@ use proc_macro::TokenStream;
 /// implements the trait. The error is `CallError`, as in `plugin_core::Result<T>`, or a type of its own
 /// that implements serde's traits and `From<CallError>`.
 ///
-/// If some method returns anything else, the client is not the trait: it has methods of the same names, and
-/// those without a `Result` return `Result<T, CallError>`.
+/// If some method returns anything else and is not [`oneway`](#calls-without-an-answer), the client is not the trait: it has
+/// methods of the same names, and those without a `Result` return `Result<T, CallError>`.
 ///
 /// ```
 /// use plugin_core::{CallError, plugin_interface};
@@ -98,8 +99,109 @@ use proc_macro::TokenStream;
 /// Unix. Under another name, or inside of a type of your own, they travel as serde has it.
 ///
 /// Refused, each with what to write instead: generic traits and methods, receivers other than `&self`,
-/// associated types and constants, `&mut T`, borrowed return values, trait objects, `impl Trait`,
+/// associated types and constants, `&mut T`, borrowed return values, `impl Trait`,
 /// function pointers, and supertraits other than `Send`, `Sync` and `'static`.
+///
+/// # Callbacks
+///
+/// A method that is not `async` may be lent what it calls back while it runs: `&dyn Trait`, `&dyn Fn(A, B)
+/// -> R` and `&mut dyn FnMut(A, B) -> R`, by itself or in an `Option`, with `Send` and `Sync` or without. A
+/// callback may borrow from its caller. It runs on the thread of the caller, and nobody can call it after
+/// the method has returned.
+///
+/// ```
+/// use plugin_core::{Result, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Progress {
+///     fn at(&self, percent: u8) -> Result<()>;
+/// }
+///
+/// #[plugin_interface]
+/// trait Kv {
+///     /// Visits each entry until `visit` returns `false`.
+///     fn scan(&self, prefix: &str, visit: &mut dyn FnMut(&str, &[u8]) -> bool) -> Result<u64>;
+///     fn compact(&self, progress: Option<&dyn Progress>) -> Result<()>;
+/// }
+///
+/// fn keys(kv: &KvClient) -> Result<Vec<String>> {
+///     let mut keys = Vec::new();
+///     kv.scan("", &mut |key, _value| {
+///         keys.push(key.to_owned());
+///         true
+///     })?;
+///     Ok(keys)
+/// }
+/// ```
+///
+/// `Trait` is an interface whose client implements it and that has no `async` method. A closure takes and
+/// returns all that a method does, but for callbacks. If it returns no `Result` and its caller is gone, the
+/// method that called it ends there.
+///
+/// # Objects and streams
+///
+/// `Box<dyn Trait>` and `Arc<dyn Trait>` are handed over, as arguments and return values: the receiver gets
+/// an object that calls the one of the sender, for as long as it keeps it. `Stream<T>` hands over values
+/// one after another. Both also travel inside of `Option`, `Vec`, tuples, the values of `HashMap` and
+/// `BTreeMap`, and the `Result` of a method.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use plugin_core::{Result, Stream, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Table: Send + Sync {
+///     fn rows(&self) -> Result<Stream<Vec<u8>>>;
+/// }
+///
+/// #[plugin_interface]
+/// trait Observer {
+///     fn changed(&self, key: &str) -> Result<()>;
+/// }
+///
+/// #[plugin_interface]
+/// trait Database {
+///     fn open(&self, name: &str) -> Result<Option<Box<dyn Table>>>;
+///     async fn subscribe(&self, to: Arc<dyn Observer + Send + Sync>) -> Result<()>;
+/// }
+/// ```
+///
+/// Calls of an object arrive on any thread, so it is `Send` and `Sync`: by the supertraits of its
+/// interface, or as `Arc<dyn Trait + Send + Sync>`.
+///
+/// # Calls without an answer
+///
+/// Nothing comes back from a method with `#[plugin(oneway)]`, neither a value nor its end: the client
+/// returns as soon as the call is sent. It returns nothing, or a `Result<(), E>` that says only whether it
+/// was sent.
+///
+/// `#[plugin(idempotent)]` says that to run a method twice does no more than to run it once. The
+/// description of the method passes it on.
+///
+/// ```
+/// use plugin_core::{Client, Result, plugin_interface};
+///
+/// #[plugin_interface]
+/// trait Metrics {
+///     #[plugin(oneway)]
+///     fn count(&self, name: &str, by: u64);
+///     #[plugin(idempotent)]
+///     fn total(&self, name: &str) -> Result<u64>;
+/// }
+///
+/// // `count` needs no room for a failed call: the client is the trait.
+/// fn total(metrics: &MetricsClient) -> Result<u64> {
+///     metrics.count("calls", 1);
+///     Metrics::total(metrics, "calls")
+/// }
+/// ```
+///
+/// # Default bodies
+///
+/// A method with a body of its own can be added to an interface that is in use: where a plugin was built
+/// without it, the client runs the body in its own process, on a value whose other methods call the plugin.
+/// The client has to be the trait for that; otherwise such a call is `CallError::Unsupported`.
 ///
 /// # Asynchronous methods
 ///
@@ -149,7 +251,8 @@ use proc_macro::TokenStream;
 ///   one, write `spawn(async move { client.get("key").await })` with a clone of the client. Where some
 ///   method returns no `Result`, the client's own methods borrow nothing, and `spawn(client.get("key"))` will do.
 ///
-/// Whether a method is asynchronous does not show on the wire: host and plugin may differ in it.
+/// Whether a method is asynchronous does not show on the wire: host and plugin may differ in it. An asynchronous method
+/// cannot be lent callbacks and cannot be `oneway`.
 ///
 /// # Timeouts and sizes
 ///

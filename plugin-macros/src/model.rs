@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use syn::{
-    Attribute, FnArg, GenericArgument, Ident, ItemTrait, Pat, PathArguments, ReturnType, Signature, Token,
-    TraitItem, TraitItemFn, Type,
+    Attribute, FnArg, GenericArgument, Ident, ItemTrait, Pat, Path, PathArguments, ReturnType, Signature,
+    Token, TraitItem, TraitItemFn, Type,
 };
 
-use crate::attr::InterfaceArgs;
+use crate::attr::{InterfaceArgs, MethodArgs};
+use crate::callback::Callback;
 use crate::errors::{self, Errors};
 use crate::quantity::Timeout;
 use crate::{attr, names};
@@ -31,6 +32,10 @@ pub(crate) struct Method {
     pub(crate) wire_name: String,
     /// What its own attribute says, or else that of the interface.
     pub(crate) timeout: Option<Timeout>,
+    /// The word of the attribute that says that nothing comes back.
+    pub(crate) oneway: Option<Path>,
+    pub(crate) is_idempotent: bool,
+    pub(crate) has_default: bool,
     /// Its attributes, without our own.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) sig: Signature,
@@ -45,6 +50,8 @@ pub(crate) struct Arg {
     pub(crate) ident: Ident,
     pub(crate) wire_name: String,
     pub(crate) ty: Type,
+    /// What the argument lends, if it is lent and not sent.
+    pub(crate) callback: Option<Callback>,
 }
 
 /// What a method returns.
@@ -87,17 +94,26 @@ impl Interface {
         self.methods.iter().any(Method::is_async)
     }
 
-    /// The methods whose return type has no room for a failed call.
+    /// The methods whose return type has no room for a failed call. A method that nothing comes back from needs
+    /// none.
     pub(crate) fn infallible(&self) -> impl Iterator<Item = &Method> {
-        self.methods.iter().filter(|method| matches!(method.output, Output::Value(_)))
+        self.methods
+            .iter()
+            .filter(|method| matches!(method.output, Output::Value(_)) && method.oneway.is_none())
+    }
+
+    /// Whether the client implements the trait.
+    pub(crate) fn is_client_the_trait(&self) -> bool {
+        self.infallible().next().is_none()
     }
 }
 
 impl Method {
     fn new(item: &mut TraitItemFn, timeout: Option<Duration>, errors: &mut Errors) -> Option<Self> {
-        let args = attr::take_method_args(&mut item.attrs, errors);
-        let wire_name = args.name.unwrap_or_else(|| names::wire(&item.sig.ident));
-        let timeout = args.timeout.or_else(|| timeout.map(Timeout::After));
+        let MethodArgs { name, timeout: own_timeout, oneway, is_idempotent } =
+            attr::take_method_args(&mut item.attrs, errors);
+        let wire_name = name.unwrap_or_else(|| names::wire(&item.sig.ident));
+        let timeout = own_timeout.or_else(|| timeout.map(Timeout::After));
         let sig = item.sig.clone();
         let mut self_token = None;
         let mut args = Vec::new();
@@ -120,7 +136,9 @@ impl Method {
                             names::local("unnamed")
                         }
                     };
-                    args.push(Arg { wire_name: names::wire(&ident), ident, ty: (*typed.ty).clone() });
+                    let ty = (*typed.ty).clone();
+                    let callback = Callback::of(&ty, errors);
+                    args.push(Arg { wire_name: names::wire(&ident), ident, ty, callback });
                 }
             }
         }
@@ -133,6 +151,9 @@ impl Method {
             ident: sig.ident.clone(),
             wire_name,
             timeout,
+            oneway,
+            is_idempotent,
+            has_default: item.default.is_some(),
             attrs: item.attrs.clone(),
             sig,
             self_token,
@@ -156,7 +177,7 @@ impl Method {
 }
 
 impl Output {
-    fn new(output: &ReturnType, errors: &mut Errors) -> Self {
+    pub(crate) fn new(output: &ReturnType, errors: &mut Errors) -> Self {
         let ReturnType::Type(_, ty) = output else { return Self::Value(None) };
         let Type::Path(path) = ungroup(ty) else { return Self::Value(Some(ty.clone())) };
         let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") else {

@@ -2,7 +2,8 @@
 //!
 //! Only syntax is known here. `Vec<u8>`, `[u8]`, `Path` and `PathBuf` are recognised by name, alone or
 //! inside of other types of the standard library, `str`, `String` and `Bytes` where they are a whole value
-//! and may be large; everything else, an alias among it, has the shape
+//! and may be large; `Box<dyn …>`, `Arc<dyn …>` and `Stream` stay where they are and only a handle travels;
+//! everything else, an alias among it, has the shape
 //! `Same`. What shape a type has never shows in its bytes, only in the time that they take and in
 //! whether a path may be other than UTF-8.
 
@@ -13,7 +14,7 @@ use syn::{GenericArgument, Ident, PathArguments, Type, TypePath};
 use crate::model::ungroup;
 
 /// The longest tuple that has a shape of its own, as in `plugin_core`.
-const MAX_TUPLE: usize = 8;
+pub(crate) const MAX_TUPLE: usize = 8;
 
 /// The types that serde is known to carry and that have no parts.
 const PLAIN: &[&str] = &[
@@ -47,6 +48,8 @@ pub(crate) enum Shape {
     MaybeBytes,
     Text,
     PathBytes,
+    Obj,
+    Streamed(Box<Self>),
     Opt(Box<Self>),
     Seq(Box<Self>),
     Boxed(Box<Self>),
@@ -103,9 +106,22 @@ impl Shape {
                     (key, value) => Self::Map(Box::new([key, value])),
                 },
                 Some(Std::Path) => Self::PathBytes,
+                Some(Std::Object(_)) => Self::Obj,
+                Some(Std::Stream(item)) => Self::Streamed(Box::new(Self::of_part(item))),
                 _ => Self::Same,
             },
             _ => Self::Same,
+        }
+    }
+
+    /// Whether values have objects or streams in them, which are given away and so never borrowed.
+    pub(crate) fn has_handle(&self) -> bool {
+        match self {
+            Self::Obj | Self::Streamed(_) => true,
+            Self::Opt(inner) | Self::Seq(inner) | Self::Boxed(inner) => inner.has_handle(),
+            Self::Map(inner) => inner.iter().any(Self::has_handle),
+            Self::Tuple(inner) => inner.iter().any(Self::has_handle),
+            Self::Same | Self::Bytes | Self::MaybeBytes | Self::Text | Self::PathBytes => false,
         }
     }
 
@@ -136,6 +152,8 @@ impl Shape {
             Self::MaybeBytes => simple("MaybeBytes"),
             Self::Text => simple("Text"),
             Self::PathBytes => simple("PathBytes"),
+            Self::Obj => simple("Obj"),
+            Self::Streamed(inner) => nested("Streamed", std::slice::from_ref(inner)),
             Self::Opt(inner) => nested("Opt", std::slice::from_ref(inner)),
             Self::Seq(inner) => nested("Seq", std::slice::from_ref(inner)),
             Self::Boxed(inner) => nested("Boxed", std::slice::from_ref(inner)),
@@ -248,8 +266,14 @@ pub(crate) fn opaque_parts(ty: &Type) -> Vec<&Type> {
         Type::Tuple(tuple) => tuple.elems.iter().flat_map(opaque_parts).collect(),
         Type::Path(path) => match std_type(path) {
             Some(
-                Std::Option(inner) | Std::Vec(inner) | Std::Box(inner) | Std::Cow(inner) | Std::Set(inner),
+                Std::Option(inner)
+                | Std::Vec(inner)
+                | Std::Box(inner)
+                | Std::Cow(inner)
+                | Std::Set(inner)
+                | Std::Stream(inner),
             ) => opaque_parts(inner),
+            Some(Std::Object(object)) => vec![object],
             Some(Std::Map(first, second) | Std::Result(first, second)) => {
                 [first, second].into_iter().flat_map(opaque_parts).collect()
             }
@@ -262,7 +286,7 @@ pub(crate) fn opaque_parts(ty: &Type) -> Vec<&Type> {
     }
 }
 
-/// A type of the standard library that is looked into.
+/// A type that is looked into: of the standard library, but for one.
 #[derive(Clone, Copy)]
 pub(crate) enum Std<'t> {
     Option(&'t Type),
@@ -270,13 +294,17 @@ pub(crate) enum Std<'t> {
     Box(&'t Type),
     Cow(&'t Type),
     Set(&'t Type),
+    /// `Box` or `Arc`, by what is in it, a trait object.
+    Object(&'t Type),
+    /// Of this crate: values that arrive one after another.
+    Stream(&'t Type),
     Map(&'t Type, &'t Type),
     Result(&'t Type, &'t Type),
     Path,
     Plain,
 }
 
-/// Recognises a type of the standard library: by its last segment, and by the module before it if there
+/// Recognises such a type: by its last segment, and by the module before it if there
 /// is one, so that `camino::Path` is not taken for `std::path::Path`.
 pub(crate) fn std_type(ty: &TypePath) -> Option<Std<'_>> {
     let mut segments = ty.path.segments.iter().rev();
@@ -296,6 +324,9 @@ pub(crate) fn std_type(ty: &TypePath) -> Option<Std<'_>> {
     let (module, found) = match (name.as_str(), types.as_slice()) {
         ("Option", &[inner]) => ("option", Std::Option(inner)),
         ("Vec", &[inner]) => ("vec", Std::Vec(inner)),
+        ("Box", &[inner]) if is_object(inner) => ("boxed", Std::Object(inner)),
+        ("Arc", &[inner]) if is_object(inner) => ("sync", Std::Object(inner)),
+        ("Stream", &[item]) => ("plugin_core", Std::Stream(item)),
         ("Box", &[inner]) => ("boxed", Std::Box(inner)),
         ("Cow", &[inner]) => ("borrow", Std::Cow(inner)),
         ("HashSet" | "BTreeSet" | "VecDeque", &[inner]) => ("collections", Std::Set(inner)),
@@ -317,6 +348,10 @@ pub(crate) fn std_type(ty: &TypePath) -> Option<Std<'_>> {
 
 fn is_named(ty: &Type, name: &str) -> bool {
     matches!(ungroup(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name && last.arguments.is_none()))
+}
+
+fn is_object(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::TraitObject(_))
 }
 
 fn is_path(ty: &Type) -> bool {

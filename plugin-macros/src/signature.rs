@@ -12,26 +12,41 @@
 //! 4. `Box<T>` and `Cow<T>` are `T`.
 //! 5. `Result<T,CallError>` is `Result<T>`.
 //! 6. A tuple of one type keeps its comma, `(T,)`; an array is `[T;LENGTH]`.
+//! 7. `Box<dyn Trait>` and `Arc<dyn Trait>` are `dynTrait`, without `Send` and `Sync`.
+//! 8. `&dyn Trait` is `&dynTrait`; `&dyn Fn(A) -> R` and `&mut dyn FnMut(A) -> R` are `&dynFn(A)->R`.
+//!
+//! That of a `oneway` method is `oneway(ARGUMENTS)`.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Type};
+use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Type, TypeTraitObject};
 
+use crate::callback::bound;
 use crate::model::{Method, ungroup};
 
 /// The canonical text of a method.
 pub(crate) fn canonical(method: &Method) -> String {
     let arguments: Vec<_> = method.args.iter().map(|arg| canonical_type(&arg.ty)).collect();
-    let returned = match &method.sig.output {
+    match method.oneway {
+        Some(_) => format!("oneway({})", arguments.join(",")),
+        None => format!("({})->{}", arguments.join(","), canonical_return(&method.sig.output)),
+    }
+}
+
+fn canonical_return(output: &ReturnType) -> String {
+    match output {
         ReturnType::Default => "()".to_owned(),
         ReturnType::Type(_, ty) => canonical_type(ty),
-    };
-    format!("({})->{returned}", arguments.join(","))
+    }
 }
 
 fn canonical_type(ty: &Type) -> String {
     match ungroup(ty) {
-        Type::Reference(reference) => canonical_type(&reference.elem),
+        Type::Reference(reference) => match ungroup(&reference.elem) {
+            Type::TraitObject(object) => format!("&{}", canonical_object(object)),
+            elem => canonical_type(elem),
+        },
+        Type::TraitObject(object) => canonical_object(object),
         Type::Slice(slice) => format!("Vec<{}>", canonical_type(&slice.elem)),
         Type::Array(array) => {
             format!("[{};{}]", canonical_type(&array.elem), dense(array.len.to_token_stream()))
@@ -67,10 +82,31 @@ fn canonical_path(last: &PathSegment) -> String {
         ("str", []) => "String".to_owned(),
         ("Path", []) => "PathBuf".to_owned(),
         ("Box" | "Cow", [inner]) => inner.clone(),
+        ("Arc", [inner]) if has_object(last) => inner.clone(),
         ("Result", [ok, error]) if error == "CallError" => format!("Result<{ok}>"),
         (_, []) => name,
         (_, arguments) => format!("{name}<{}>", arguments.join(",")),
     }
+}
+
+fn canonical_object(object: &TypeTraitObject) -> String {
+    let Some(found) = bound(object, |name| name != "Send" && name != "Sync") else {
+        return dense(object.to_token_stream());
+    };
+    match &found.arguments {
+        PathArguments::Parenthesized(signature) => {
+            let inputs: Vec<_> = signature.inputs.iter().map(|input| canonical_type(&input.ty)).collect();
+            format!("dynFn({})->{}", inputs.join(","), canonical_return(&signature.output))
+        }
+        _ => format!("dyn{}", canonical_path(found)),
+    }
+}
+
+/// Whether it is the trait object of something, such as `Arc<dyn Trait>`.
+fn has_object(last: &PathSegment) -> bool {
+    matches!(&last.arguments, PathArguments::AngleBracketed(arguments)
+        if arguments.args.iter().any(|argument|
+            matches!(argument, GenericArgument::Type(ty) if matches!(ungroup(ty), Type::TraitObject(_)))))
 }
 
 fn dense(tokens: TokenStream) -> String {

@@ -1,5 +1,7 @@
 //! Tokens in, formatted code out: what each generated piece looks like.
 
+mod callbacks;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Signature, Type, parse_quote};
@@ -22,6 +24,12 @@ fn assert_contains(code: &str, parts: &[&str]) {
     for part in parts {
         assert!(squeeze(code).contains(&squeeze(part)), "no `{part}` in\n{code}");
     }
+}
+
+/// A trait without arguments of its attribute.
+#[track_caller]
+fn expanded(item: TokenStream) -> String {
+    pretty(interface(quote!(), item))
 }
 
 fn kv() -> String {
@@ -134,7 +142,7 @@ fn a_server_decodes_calls_and_encodes() {
             "let arg2: ::core::option::Option<::std::path::PathBuf> = call",
             "::plugin_core::__private::Outcome::now(request, |mut call| {",
             "call.result::<::plugin_core::__private::Same, ::plugin_core::__private::Same, _, _>(\
-             <T as Kv>::put(&self.0, arg0, arg1, arg2.as_deref()))",
+             <T as Kv>::put(value, arg0, arg1, arg2.as_deref()))",
             "call.end_args()?;",
             "_ => { ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(\
              ::plugin_core::__private::Refusal::UnknownMethod))",
@@ -143,7 +151,7 @@ fn a_server_decodes_calls_and_encodes() {
     assert_contains(
         &counter(),
         &[
-            "call.value::<::plugin_core::__private::Same, _>(<T as Counter>::len(&self.0))",
+            "call.value::<::plugin_core::__private::Same, _>(<T as Counter>::len(value))",
             "#[allow(deprecated, reason = \"hosts may still call it\")] id if",
         ],
     );

@@ -1,15 +1,16 @@
 //! The rules: what an interface may contain.
 
-use quote::ToTokens;
+mod types;
+
 use syn::{
-    FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, PathArguments, ReceiverKind, ReturnType,
-    Safety, Signature, Type, TypeImplTrait, TypeParamBound, TypePath, TypeReference, TypeTraitObject,
+    FnArg, GenericParam, ItemTrait, Lifetime, Path, ReceiverKind, ReturnType, Safety, Signature, TraitBound,
+    Type, TypeParamBound,
 };
 
 use crate::errors::{self, Errors};
-use crate::model::{Interface, Method, ungroup};
-use crate::shape::{self, Std};
-use crate::{names, signature};
+use crate::model::{Interface, Method, Output, ungroup};
+use crate::names;
+use types::Check;
 
 /// Adds every broken rule of `interface` to `errors`.
 pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
@@ -18,6 +19,11 @@ pub(crate) fn check(interface: &Interface, errors: &mut Errors) {
         if let syn::TraitItem::Fn(item) = item {
             check_signature(&item.sig, errors);
             check_types(&item.sig, errors);
+        }
+    }
+    for method in &interface.methods {
+        if let Some(oneway) = &method.oneway {
+            check_oneway(method, oneway, errors);
         }
     }
     check_wire_names(&interface.methods, errors);
@@ -36,15 +42,22 @@ fn check_trait(item: &ItemTrait, errors: &mut Errors) {
     for bound in &item.supertraits {
         let allowed = match bound {
             TypeParamBound::Lifetime(lifetime) => lifetime.ident == "static",
-            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| {
-                (last.ident == "Send" || last.ident == "Sync") && last.arguments.is_none()
-            }),
+            TypeParamBound::Trait(bound) => is_marker(bound),
             _ => false,
         };
         if !allowed {
             errors.at(bound, errors::SUPERTRAIT);
         }
     }
+}
+
+/// Whether this is `Send` or `Sync`.
+fn is_marker(bound: &TraitBound) -> bool {
+    bound
+        .path
+        .segments
+        .last()
+        .is_some_and(|last| (last.ident == "Send" || last.ident == "Sync") && last.arguments.is_none())
 }
 
 fn check_signature(sig: &Signature, errors: &mut Errors) {
@@ -84,16 +97,36 @@ fn check_signature(sig: &Signature, errors: &mut Errors) {
 }
 
 fn check_types(sig: &Signature, errors: &mut Errors) {
-    let mut check = Check { sig, is_return: false, is_error: false, errors };
+    let mut check = Check::new(sig, errors);
     for input in &sig.inputs {
         if let FnArg::Typed(argument) = input {
             check.argument(&argument.ty);
         }
     }
     if let ReturnType::Type(_, ty) = &sig.output {
-        check.is_return = true;
-        check.part(ty);
+        check.returned(ty);
     }
+}
+
+/// Nothing comes back from a method that is `oneway`: no value, no end that a callback could be lent until.
+fn check_oneway(method: &Method, oneway: &Path, errors: &mut Errors) {
+    if method.is_async() {
+        errors.at(oneway, errors::ONEWAY_ASYNC);
+    }
+    for arg in method.args.iter().filter(|arg| arg.callback.is_some()) {
+        errors.at(&arg.ty, errors::ONEWAY_CALLBACK);
+    }
+    let value = match &method.output {
+        Output::Value(value) => value.as_deref(),
+        Output::Result { ok, .. } => Some(&**ok),
+    };
+    if let Some(value) = value.filter(|value| !is_unit(value)) {
+        errors.at(value, errors::ONEWAY_VALUE);
+    }
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 fn check_wire_names(methods: &[Method], errors: &mut Errors) {
@@ -113,136 +146,8 @@ fn declares(sig: &Signature, lifetime: &Lifetime) -> bool {
     sig.generics.lifetimes().any(|declared| declared.lifetime.ident == lifetime.ident)
 }
 
-fn is_future<'b>(bounds: impl IntoIterator<Item = &'b TypeParamBound>) -> bool {
-    bounds.into_iter().any(|bound| {
-        matches!(bound, TypeParamBound::Trait(bound)
-            if bound.path.segments.last().is_some_and(|last| last.ident == "Future"))
-    })
-}
-
 fn check_lifetime(lifetime: &Lifetime, errors: &mut Errors) {
     if lifetime.ident != "_" {
         errors.at(lifetime, errors::NAMED_LIFETIME);
-    }
-}
-
-/// A walk over the types of one method.
-struct Check<'a> {
-    sig: &'a Signature,
-    is_return: bool,
-    /// Whether this is in the error of a `Result` that is returned.
-    is_error: bool,
-    errors: &'a mut Errors,
-}
-
-impl Check<'_> {
-    /// A whole argument: the only place where any type can be borrowed, by itself or in an `Option`.
-    fn argument(&mut self, ty: &Type) {
-        match ungroup(ty) {
-            Type::Reference(reference) => self.reference(reference, true),
-            Type::Path(path) => match shape::std_type(path) {
-                Some(Std::Option(inner)) => match ungroup(inner) {
-                    Type::Reference(reference) => self.reference(reference, true),
-                    inner => self.part(inner),
-                },
-                _ => self.part(ty),
-            },
-            _ => self.part(ty),
-        }
-    }
-
-    /// A type that is part of another one, or returned.
-    fn part(&mut self, ty: &Type) {
-        match ty {
-            Type::Group(group) => self.part(&group.elem),
-            Type::Paren(paren) => self.part(&paren.elem),
-            Type::Reference(reference) => self.reference(reference, false),
-            Type::Path(path) => self.path(path),
-            Type::Tuple(tuple) => tuple.elems.iter().for_each(|elem| self.part(elem)),
-            Type::Array(array) => self.part(&array.elem),
-            Type::Slice(slice) => self.part(&slice.elem),
-            other => {
-                let text = match other {
-                    Type::TraitObject(TypeTraitObject { bounds, .. })
-                    | Type::ImplTrait(TypeImplTrait { bounds, .. })
-                        if self.is_return && is_future(bounds) =>
-                    {
-                        errors::FUTURE
-                    }
-                    Type::TraitObject(_) if self.is_error => errors::ERROR_OBJECT,
-                    Type::TraitObject(_) => errors::TRAIT_OBJECT,
-                    Type::ImplTrait(_) => errors::IMPL_TRAIT,
-                    Type::FnPtr(_) => errors::FN_POINTER,
-                    Type::Ptr(_) => errors::RAW_POINTER,
-                    Type::Never(_) => errors::NEVER,
-                    Type::Infer(_) => errors::INFERRED,
-                    Type::Macro(_) => errors::MACRO_TYPE,
-                    _ => errors::UNKNOWN_TYPE,
-                };
-                self.errors.at(other, text);
-            }
-        }
-    }
-
-    fn reference(&mut self, reference: &TypeReference, is_whole: bool) {
-        let elem = ungroup(&reference.elem);
-        if let Type::TraitObject(_) | Type::FnPtr(_) | Type::ImplTrait(_) = elem {
-            return self.part(elem);
-        }
-        if self.is_return {
-            return self.errors.at(reference, errors::borrowed_return(&signature::owned(elem)));
-        }
-        if reference.mutability.is_some() {
-            return self.errors.at(reference, errors::MUT_REFERENCE);
-        }
-        if let Some(lifetime) = &reference.lifetime
-            && !declares(self.sig, lifetime)
-        {
-            check_lifetime(lifetime, self.errors);
-        }
-        match elem {
-            Type::Reference(_) => self.errors.at(reference, errors::DOUBLE_REFERENCE),
-            elem if is_whole || shape::is_borrowed_in_place(elem) => self.part(elem),
-            _ => self.errors.at(reference, errors::BORROWED_ARGUMENT_PART),
-        }
-    }
-
-    fn path(&mut self, ty: &TypePath) {
-        if let Some(qself) = &ty.qself {
-            self.part(&qself.ty);
-        }
-        if ty.path.segments.first().is_some_and(|first| first.ident == "Self") {
-            return self.errors.at(ty, errors::SELF_TYPE);
-        }
-        for segment in &ty.path.segments {
-            let PathArguments::AngleBracketed(arguments) = &segment.arguments else { continue };
-            for (index, argument) in arguments.args.iter().enumerate() {
-                match argument {
-                    GenericArgument::Type(inner) => {
-                        let outer = self.is_error;
-                        self.is_error |= self.is_return && segment.ident == "Result" && index == 1;
-                        self.part(inner);
-                        self.is_error = outer;
-                    }
-                    GenericArgument::Lifetime(lifetime) => self.lifetime_argument(ty, lifetime),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    fn lifetime_argument(&mut self, ty: &TypePath, lifetime: &Lifetime) {
-        // `Cow<'static, str>` is an owned value.
-        if lifetime.ident == "static" || declares(self.sig, lifetime) {
-            return;
-        }
-        if self.is_return {
-            let owned = match shape::std_type(ty) {
-                Some(Std::Cow(inner)) => signature::owned(inner),
-                _ => signature::text(ty.path.segments.last().map(|last| &last.ident).to_token_stream()),
-            };
-            return self.errors.at(ty, errors::borrowed_return(&owned));
-        }
-        check_lifetime(lifetime, self.errors);
     }
 }

@@ -5,7 +5,7 @@ use plugin_core::{Plugin, Result, plugin_interface};
 #[plugin_interface]
 trait Kv: Clone {
     fn name(&self) -> &str;
-    fn scan(&self, visit: &mut dyn FnMut(&str), limit: *const u8) -> Result<u8>;
+    fn scan(&self, visit: &dyn FnMut(&str), limit: *const u8) -> Result<u8>;
     fn change(&mut self, key: &'static str) -> Result<u8>;
 }
 

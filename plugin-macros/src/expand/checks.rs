@@ -8,13 +8,34 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use crate::model::{Method, Output};
+use crate::callback::{Callback, Kind};
+use crate::model::{Arg, Method, Output, ungroup};
 use crate::shape::{self, Blamed};
 
 /// Statements that do not compile unless the types of `method` can cross.
 pub(super) fn checks(method: &Method) -> TokenStream {
-    let arguments = method.args.iter().map(|arg| crosses(&arg.ty));
-    let returned = match &method.output {
+    both(&method.args, &method.output)
+}
+
+/// A statement that does not compile unless a failed call can become the error of `method`.
+pub(super) fn failure_check(method: &Method) -> TokenStream {
+    takes_failure(&method.output)
+}
+
+fn both(args: &[Arg], output: &Output) -> TokenStream {
+    let arguments = args.iter().map(|arg| match &arg.callback {
+        None => crosses(&arg.ty),
+        Some(Callback { kind: Kind::Object, reference, .. }) => {
+            let object = ungroup(&reference.elem);
+            quote! { ::plugin_core::__private::is_lent::<#object>(); }
+        }
+        // The side that is lent a closure calls it, so each side needs both answers.
+        Some(Callback { kind: Kind::Closure(closure), .. }) => {
+            let (crosses, failure) = (both(&closure.args, &closure.output), takes_failure(&closure.output));
+            quote! { #crosses #failure }
+        }
+    });
+    let returned = match output {
         Output::Value(None) => TokenStream::new(),
         Output::Value(Some(ty)) => crosses(ty),
         Output::Result { ty, ok, err } => {
@@ -32,9 +53,8 @@ pub(super) fn checks(method: &Method) -> TokenStream {
     quote! { #(#arguments)* #returned }
 }
 
-/// A statement that does not compile unless a failed call can become the error of `method`.
-pub(super) fn failure_check(method: &Method) -> TokenStream {
-    let Output::Result { ty, err, .. } = &method.output else { return TokenStream::new() };
+fn takes_failure(output: &Output) -> TokenStream {
+    let Output::Result { ty, err, .. } = output else { return TokenStream::new() };
     let err = err.as_ref().map_or_else(|| hidden_error(ty), |err| quote!(#err));
     quote! { ::plugin_core::__private::takes_call_error::<#err>(); }
 }
@@ -47,6 +67,9 @@ pub(super) fn hidden_error(alias: &Type) -> TokenStream {
 }
 
 fn crosses(ty: &Type) -> TokenStream {
-    let parts = shape::opaque_parts(ty);
-    quote! { #(::plugin_core::__private::crosses::<#parts>();)* }
+    let checks = shape::opaque_parts(ty).into_iter().map(|part| match ungroup(part) {
+        Type::TraitObject(_) => quote! { ::plugin_core::__private::is_handed_over::<#part>(); },
+        _ => quote! { ::plugin_core::__private::crosses::<#part>(); },
+    });
+    quote! { #(#checks)* }
 }

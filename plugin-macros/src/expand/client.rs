@@ -2,13 +2,11 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
-use syn::Type;
 
-use super::{checks, describe, item, may_be_unused};
-use crate::model::{Arg, Interface, Method, Output, ungroup};
+use super::{callback, checks, default, describe, item, may_be_unused, outgoing};
+use crate::model::{Interface, Method, Output};
 use crate::names;
 use crate::quantity::Timeout;
-use crate::shape::{Blamed, Shape};
 
 /// clippy's own threshold of `too_many_arguments`, which the author has accepted for the trait.
 const MANY_ARGUMENTS: usize = 7;
@@ -84,7 +82,7 @@ fn options(interface: &Interface) -> TokenStream {
 /// The impl of the trait, or of methods like those of the trait where not all of them can fail.
 fn calls(interface: &Interface) -> TokenStream {
     let client = &interface.client;
-    if interface.infallible().next().is_none() {
+    if interface.is_client_the_trait() {
         let name = &interface.item.ident;
         let stubs = interface.methods.iter().map(|method| {
             let (cfgs, sig, body) = (method.cfgs(), item::signature(&method.sig), body(interface, method));
@@ -111,37 +109,14 @@ fn calls(interface: &Interface) -> TokenStream {
 
 fn body(interface: &Interface, method: &Method) -> TokenStream {
     let (call, self_token, name) = (names::local("call"), &method.self_token, &method.wire_name);
-    let (value, result) =
-        if method.is_async() { ("value_async", "result_async") } else { ("value", "result") };
-    let (value, result) = (names::local(value), names::local(result));
     let limits = limits(interface, method);
-    let checks = checks::checks(method);
-    let failure_check = checks::failure_check(method);
+    let (checks, failure_check) = (checks::checks(method), checks::failure_check(method));
+    let lent = callback::lent(method);
     let mutability = (limits.is_some() || !method.args.is_empty()).then(|| quote!(mut));
-    let args = method.args.iter().map(argument);
-    let end = match &method.output {
-        Output::Value(ty) => {
-            let shape = ty.as_deref().map_or_else(nothing, shape);
-            quote! { #call.#value::<#shape, _>() }
-        }
-        Output::Result { ty, ok, err } => {
-            let ok = shape(ok);
-            match err {
-                Some(err) => {
-                    let shape = shape(err);
-                    quote! { #call.#result::<#ok, #shape, _, #err>() }
-                }
-                // An alias names its error elsewhere, so the alias is to blame for it.
-                None => {
-                    let (shape, err) = (Shape::Same.tokens(&Blamed::tokens(ty)), checks::hidden_error(ty));
-                    quote! { #call.#result::<#ok, #shape, _, #err>() }
-                }
-            }
-        }
-    };
-    quote! {
-        #checks
-        #failure_check
+    let args = method.args.iter().map(outgoing::argument);
+    let end = outgoing::end(method);
+    let called = quote! {
+        #lent
         let #mutability #call = ::plugin_core::__private::OutgoingCall::new(
             &#self_token.remote,
             #name,
@@ -150,7 +125,9 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
         #limits
         #(#args)*
         #end
-    }
+    };
+    let called = default::called_or_default(interface, method, called);
+    quote! { #checks #failure_check #called }
 }
 
 /// What the attributes say of a call.
@@ -170,27 +147,11 @@ fn limits(interface: &Interface, method: &Method) -> Option<TokenStream> {
     (timeout.is_some() || max_message.is_some()).then(|| quote! { #timeout #max_message })
 }
 
-fn argument(arg: &Arg) -> TokenStream {
-    let (call, ident, name, shape) = (names::local("call"), &arg.ident, &arg.wire_name, shape(&arg.ty));
-    let value = match ungroup(&arg.ty) {
-        Type::Reference(_) => quote!(#ident),
-        _ => quote!(&#ident),
-    };
-    quote! { #call.arg::<#shape, _>(#name, #value); }
-}
-
-fn shape(ty: &Type) -> TokenStream {
-    Shape::of(ty).tokens(&Blamed::of(ty))
-}
-
-fn nothing() -> TokenStream {
-    quote!(::plugin_core::__private::Same)
-}
-
 fn inherent_signature(method: &Method) -> TokenStream {
     let sig = &method.sig;
     let returned = match &method.output {
         Output::Result { ty, .. } => quote!(#ty),
+        Output::Value(_) if method.oneway.is_some() => quote!(()),
         Output::Value(ty) => {
             let ty = ty.as_ref().map_or_else(|| quote!(()), |ty| quote!(#ty));
             quote!(::core::result::Result<#ty, ::plugin_core::__private::CallError>)
@@ -214,6 +175,7 @@ fn inherent_attrs(method: &Method) -> TokenStream {
         (method.cfgs(), method.attrs_named("doc"), method.attrs_named("deprecated"));
     let own_docs = match &method.output {
         Output::Result { .. } => None,
+        Output::Value(_) if method.oneway.is_some() => None,
         Output::Value(_) => Some(
             "\n# Errors\n[`CallError`](::plugin_core::CallError) says why the call failed and whether the plugin may \
              have run it.",
@@ -246,6 +208,22 @@ fn docs(interface: &Interface) -> TokenStream {
             infallible.join(", ")
         )
     };
+    let defaults: Vec<_> = interface
+        .methods
+        .iter()
+        .filter(|method| method.has_default && interface.is_client_the_trait())
+        .map(|method| format!("`{}`", names::wire(&method.ident)))
+        .collect();
+    let defaults = (!defaults.is_empty()).then(|| {
+        let text = format!(
+            "Where the plugin was built without one of these methods, its default body runs in this process: {}.",
+            defaults.join(", ")
+        );
+        quote! {
+            #[doc = ""]
+            #[doc = #text]
+        }
+    });
     let asynchronous = interface.has_async().then(|| {
         quote! {
             #[doc = ""]
@@ -257,6 +235,7 @@ fn docs(interface: &Interface) -> TokenStream {
         #[doc = #summary]
         #[doc = ""]
         #[doc = #details]
+        #defaults
         #asynchronous
     }
 }

@@ -20,7 +20,12 @@ pub(super) fn description(interface: &Interface) -> TokenStream {
             Some(Timeout::After(timeout)) => Some(with_timeout(timeout)),
             Some(Timeout::Never) | None => None,
         };
-        quote! { #(#cfgs)* ::plugin_core::__private::Method::new(#name, #human, #canonical) #timeout }
+        let oneway = method.oneway.as_ref().map(|_| quote!(.with_oneway()));
+        let idempotent = method.is_idempotent.then(|| quote!(.with_idempotent()));
+        quote! {
+            #(#cfgs)*
+            ::plugin_core::__private::Method::new(#name, #human, #canonical) #timeout #oneway #idempotent
+        }
     });
     let timeout = interface.timeout.map(with_timeout);
     let max_message = interface.max_message.map(|bytes| {

@@ -1,11 +1,16 @@
 //! From a valid interface to code. The code is thin: it encodes, decodes and calls; all else is a function
 //! in `plugin_core`.
 
+mod callback;
 mod checks;
 mod client;
+mod default;
 mod describe;
 mod fallback;
+mod incoming;
 mod item;
+mod object;
+mod outgoing;
 mod server;
 
 use proc_macro2::TokenStream;
@@ -20,7 +25,8 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let item = item::emitted(&interface.item);
     let client = client::client(interface);
     let server = server::server(interface);
-    quote! { #item #client #server }
+    let object = object::object(interface);
+    quote! { #item #client #server #object }
 }
 
 /// A lint attribute of generated items: a program often uses one half of an interface only.

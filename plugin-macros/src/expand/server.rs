@@ -1,13 +1,13 @@
 //! The server: finds the method of a call, decodes its arguments, calls it and encodes what it returned.
 
-use proc_macro2::{Literal, Span, TokenStream};
-use quote::{format_ident, quote};
-use syn::{Ident, Type};
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::Ident;
 
+use super::incoming::{self, Arguments};
 use super::{checks, may_be_unused};
-use crate::model::{Interface, Method, Output};
+use crate::model::{Interface, Method};
 use crate::names;
-use crate::shape::{Blamed, Decoded, Pass, Shape};
 
 /// The server type and its impls.
 pub(super) fn server(interface: &Interface) -> TokenStream {
@@ -17,8 +17,34 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
     let summary = format!("Runs the calls of a peer on a [`{}`].", names::wire(name));
     let t = names::unused("T", &interface.item);
     let allow = may_be_unused();
-    let request = names::local("request");
+    let (request, value) = (names::local("request"), names::local("value"));
     let arms = interface.methods.iter().map(|method| arm(interface, &t, method));
+    let dispatched = quote! {
+        match #request.method() {
+            #(#arms)*
+            _ => ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(
+                ::plugin_core::__private::Refusal::UnknownMethod,
+            )),
+        }
+    };
+    // A task needs a value that it can own, everything else is content with one that is borrowed.
+    let (call, dispatched) = if interface.has_async() {
+        (None, dispatched)
+    } else {
+        let call = quote! {
+            #[doc(hidden)]
+            #vis fn call(
+                #value: &#t,
+                #request: ::plugin_core::__private::Request,
+            ) -> ::plugin_core::__private::Outcome
+            where
+                #t: #name,
+            {
+                #dispatched
+            }
+        };
+        (Some(call), quote! { Self::call(&self.0, #request) })
+    };
     quote! {
         #[doc = #summary]
         #allow
@@ -38,6 +64,8 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
             #vis fn shared(value: ::std::sync::Arc<#t>) -> Self {
                 Self(value)
             }
+
+            #call
         }
 
         #[automatically_derived]
@@ -60,12 +88,7 @@ pub(super) fn server(interface: &Interface) -> TokenStream {
                 &self,
                 #request: ::plugin_core::__private::Request,
             ) -> ::plugin_core::__private::Outcome {
-                match #request.method() {
-                    #(#arms)*
-                    _ => ::plugin_core::__private::Outcome::Now(::core::result::Result::Err(
-                        ::plugin_core::__private::Refusal::UnknownMethod,
-                    )),
-                }
+                #dispatched
             }
         }
     }
@@ -89,7 +112,9 @@ fn arm(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
 /// Runs a synchronous method.
 fn now(interface: &Interface, t: &Ident, method: &Method) -> TokenStream {
     let (request, call) = (names::local("request"), names::local("call"));
-    let Run { before, returned, after } = run(interface, t, method, &quote!(&self.0));
+    let value =
+        if interface.has_async() { quote!(&self.0) } else { names::local("value").into_token_stream() };
+    let Run { before, returned, after } = run(interface, t, method, &value);
     quote! {
         ::plugin_core::__private::Outcome::now(#request, |mut #call| {
             #before
@@ -133,38 +158,11 @@ fn run(interface: &Interface, t: &Ident, method: &Method, this: &TokenStream) ->
         quote! { #call.max_reply(#bytes); }
     });
     let checks = checks::checks(method);
-    let (mut decoding, mut passing) = (TokenStream::new(), Vec::new());
-    for (index, arg) in method.args.iter().enumerate() {
-        let (local, name) = (format_ident!("arg{}", index, span = Span::mixed_site()), &arg.wire_name);
-        let Decoded { ty, pass } = Decoded::of(&arg.ty);
-        let shape = shape(&arg.ty);
-        decoding.extend(quote! { let #local: #ty = #call.arg::<#shape, _>(#name)?; });
-        passing.push(match pass {
-            Pass::Value => quote!(#local),
-            Pass::Reference => quote!(&#local),
-            Pass::OptionOfReference => quote!(#local.as_ref()),
-            Pass::OptionOfDeref => quote!(#local.as_deref()),
-        });
-    }
+    let Arguments { decoding, passing } = Arguments::of(&method.args);
     let (name, ident) = (&interface.item.ident, &method.ident);
-    let after = match &method.output {
-        Output::Value(ty) => {
-            let shape = ty.as_deref().map_or_else(|| quote!(::plugin_core::__private::Same), shape);
-            quote! { #call.value::<#shape, _> }
-        }
-        Output::Result { ty, ok, err } => {
-            let ok = shape(ok);
-            let err = err.as_deref().map_or_else(|| Shape::Same.tokens(&Blamed::tokens(ty)), shape);
-            quote! { #call.result::<#ok, #err, _, _> }
-        }
-    };
     Run {
         before: quote! { #checks #max_reply #decoding #call.end_args()?; },
         returned: quote!(<#t as #name>::#ident(#this, #(#passing),*)),
-        after,
+        after: incoming::answer(&method.output),
     }
-}
-
-fn shape(ty: &Type) -> TokenStream {
-    Shape::of(ty).tokens(&Blamed::of(ty))
 }

@@ -29,6 +29,10 @@ macro_rules! interface {
         pub trait $name {
             fn $method(&self, $arg: $ty, call: &$ty) -> plugin_core::Result<$ty>;
             fn other(&self, $arg: Option<&$ty>) -> plugin_core::Result<()>;
+            fn lent(&self, $arg: &dyn Fn($ty) -> bool, call: Option<&mut dyn FnMut(&$ty)>) -> plugin_core::Result<$ty> {
+                let _ = $arg(Default::default());
+                self.$method(Default::default(), &Default::default()).inspect(call.unwrap_or(&mut |_| {}))
+            }
             async fn later(&self, $arg: &$ty, value: &$ty) -> plugin_core::Result<$ty>;
             async fn last(&self, $arg: $ty) -> plugin_core::Result<$ty> {
                 self.later(&$arg, &$arg).await
@@ -38,5 +42,20 @@ macro_rules! interface {
 }
 
 interface!(Generated, call, Vec<u8>, id);
+
+macro_rules! objects {
+    ($name:ident, $object:ident, $arg:ident) => {
+        #[plugin_interface]
+        pub trait $name: Send + Sync {
+            fn lent(&self, $arg: &dyn $object, call: Option<&(dyn $object + Send)>) -> plugin_core::Result<()>;
+            fn given(&self, $arg: Box<dyn $object>) -> plugin_core::Result<Option<Box<dyn $object>>> {
+                self.lent(&*$arg, None)?;
+                Ok(Some($arg))
+            }
+        }
+    };
+}
+
+objects!(Objects, Objects, value);
 
 fn main() {}

@@ -32,6 +32,12 @@ struct Outcome;
 struct WhenFull;
 struct Same;
 struct Bytes;
+struct Lent;
+struct LentFn;
+struct Obj;
+struct Callback;
+struct DynInterface;
+struct Fallback;
 mod core {}
 mod std {}
 mod serde_core {}
@@ -54,6 +60,17 @@ trait Kv {
     fn get(&self, key: &str, t: T) -> plugin_core::Result<T>;
     fn put(&self, key: &str, value: &[u8], t: ::std::option::Option<&[u8]>) -> plugin_core::Result<()>;
     fn all(&self, t: &[T]) -> plugin_core::Result<::std::vec::Vec<::std::vec::Vec<u8>>>;
+    fn lent(
+        &self,
+        kv: &dyn Kv,
+        t: ::std::option::Option<&mut dyn FnMut(&str, T) -> ::std::option::Option<T>>,
+    ) -> plugin_core::Result<T> {
+        let _ = t;
+        kv.get("", T)
+    }
+    fn given(&self, kv: ::std::sync::Arc<dyn Kv + ::core::marker::Send + ::core::marker::Sync>) -> plugin_core::Result<T> {
+        kv.get("", T)
+    }
 }
 
 #[plugin_interface(timeout = "1s")]
@@ -85,6 +102,7 @@ fn main() {
     let _ = (Result, Option, Vec, String, Box, Arc, Send, Sync, Sized, Into, Clone, Debug, Client, Service);
     let _ = (Method, Interface, Remote, Registry, Incoming, OutgoingCall, Same, Bytes, T, Ok(), Err(), Some(), None);
     let _ = (Future, Pin, Duration, Request, Outcome, WhenFull);
+    let _ = (Lent, LentFn, Obj, Callback, DynInterface, Fallback);
     method_id();
     env!();
 }
