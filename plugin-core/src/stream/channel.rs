@@ -3,11 +3,11 @@
 use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::CallError;
-use crate::io::lock;
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 
 /// The end of a [`Stream`](super::Stream) where its items go in, see [`Stream::channel`](super::Stream::channel).
 ///
@@ -127,7 +127,7 @@ impl<T> StreamSender<T> {
     pub(super) fn put(&self, item: Result<T, CallError>) -> Result<(), Result<T, CallError>> {
         let mut state = lock(&self.shared.state);
         while !state.is_closed && state.items.len() >= state.capacity {
-            state = self.shared.room.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = wait(&self.shared.room, state, None).expect("there is no deadline");
         }
         if state.is_closed {
             return Err(item);
@@ -138,7 +138,7 @@ impl<T> StreamSender<T> {
 }
 
 impl<T> Shared<T> {
-    fn push(&self, mut state: std::sync::MutexGuard<'_, State<T>>, item: Result<T, CallError>) {
+    fn push(&self, mut state: MutexGuard<'_, State<T>>, item: Result<T, CallError>) {
         state.items.push_back(item);
         let receiver = state.receiver.take();
         drop(state);
@@ -163,17 +163,7 @@ impl<T> Receiver<T> {
             if state.senders == 0 {
                 return Ok(None);
             }
-            state = match deadline {
-                None => self.shared.items.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(TimedOut);
-                    }
-                    let waited = self.shared.items.wait_timeout(state, left);
-                    waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
-                }
-            };
+            state = wait(&self.shared.items, state, deadline).ok_or(TimedOut)?;
         }
     }
 
@@ -206,7 +196,7 @@ impl<T> Receiver<T> {
 
     fn pend(
         &self,
-        mut state: std::sync::MutexGuard<'_, State<T>>,
+        mut state: MutexGuard<'_, State<T>>,
         context: &Context<'_>,
     ) -> Poll<Option<Result<T, CallError>>> {
         if state.senders == 0 {
@@ -221,7 +211,7 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Shared<T> {
-    fn make_room(&self, mut state: std::sync::MutexGuard<'_, State<T>>) {
+    fn make_room(&self, mut state: MutexGuard<'_, State<T>>) {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.room.notify_all();

@@ -21,7 +21,10 @@ fn room_for_one_call_goes_round() {
         let tasks = [2, 3].map(|number| {
             let connection = Arc::clone(&connection);
             thread::spawn(move || {
-                assert_eq!(block_on(future(&connection, ECHO, number, None)).unwrap().payload.head, [number]);
+                assert_eq!(
+                    block_on(future(&connection, ECHO, number, None)).unwrap().frame.payload.head,
+                    [number]
+                );
             })
         });
         assert_eq!(call(&connection, ECHO, 4, None).unwrap(), 4);
@@ -45,7 +48,7 @@ fn a_dropped_task_passes_its_turn_on() {
         });
         let task = thread::spawn({
             let connection = Arc::clone(&connection);
-            move || assert_eq!(block_on(future(&connection, ECHO, 2, None)).unwrap().payload.head, [2])
+            move || assert_eq!(block_on(future(&connection, ECHO, 2, None)).unwrap().frame.payload.head, [2])
         });
         // Its place falls free while the others wait for it.
         assert_eq!(call(&connection, ECHO, 3, None).unwrap(), 3);
@@ -69,7 +72,7 @@ fn a_thread_that_gives_up_passes_its_turn_on() {
         });
         let task = thread::spawn({
             let connection = Arc::clone(&connection);
-            move || assert_eq!(block_on(future(&connection, ECHO, 2, None)).unwrap().payload.head, [2])
+            move || assert_eq!(block_on(future(&connection, ECHO, 2, None)).unwrap().frame.payload.head, [2])
         });
         assert_eq!(call(&connection, ECHO, 3, None).unwrap(), 3);
         hasty.join().unwrap();

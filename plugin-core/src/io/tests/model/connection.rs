@@ -30,11 +30,11 @@ fn every_call_gets_its_own_reply_once() {
         let threads = [
             with(|connection, _| assert_eq!(call(connection, WAIT, 1, None).unwrap(), 1)),
             with(|connection, _| {
-                assert_eq!(number_of(&block_on(future(connection, ECHO, 2, None)).unwrap()), 2)
+                assert_eq!(number_of(&block_on(future(connection, ECHO, 2, None)).unwrap().frame), 2)
             }),
             with(|connection, _| {
                 if let Some(reply) = poll_and_drop(future(connection, ECHO, 3, None)) {
-                    assert_eq!(number_of(&reply.unwrap()), 3);
+                    assert_eq!(number_of(&reply.unwrap().frame), 3);
                 }
             }),
             with(|connection, deadline| match call(connection, WAIT, 4, Some(deadline)) {
@@ -42,7 +42,7 @@ fn every_call_gets_its_own_reply_once() {
                 Err(error) => assert!(matches!(error, NoReply::TimedOut(_)), "{error:?}"),
             }),
             with(|connection, deadline| match block_on(future(connection, WAIT, 5, Some(deadline))) {
-                Ok(reply) => assert_eq!(number_of(&reply), 5),
+                Ok(reply) => assert_eq!(number_of(&reply.frame), 5),
                 Err(error) => assert!(matches!(error, NoReply::TimedOut(_)), "{error:?}"),
             }),
         ];
@@ -78,7 +78,7 @@ fn a_close_ends_every_call() {
             }),
             with(|connection| {
                 is_reply_or_end(
-                    block_on(future(connection, ECHO, 3, None)).map(|reply| number_of(&reply)),
+                    block_on(future(connection, ECHO, 3, None)).map(|reply| number_of(&reply.frame)),
                     3,
                 );
             }),
@@ -107,7 +107,7 @@ fn the_end_of_the_plugin_ends_every_call() {
             let connection = Arc::clone(&connection);
             move || {
                 is_reply_or_end(
-                    block_on(future(&connection, ECHO, 2, None)).map(|reply| number_of(&reply)),
+                    block_on(future(&connection, ECHO, 2, None)).map(|reply| number_of(&reply.frame)),
                     2,
                 )
             }

@@ -63,7 +63,7 @@ fn a_thread_and_a_task_hand_the_seat_on_by_themselves() {
         let peer = answer_in_any_order(theirs, 3);
         let task = thread::spawn({
             let connection = Arc::clone(&connection);
-            move || assert_eq!(block_on(future(&connection, ECHO, 9, None)).unwrap().payload.head, [9])
+            move || assert_eq!(block_on(future(&connection, ECHO, 9, None)).unwrap().frame.payload.head, [9])
         });
         for number in 1..3 {
             assert_eq!(call(&connection, ECHO, number, None).unwrap(), number);

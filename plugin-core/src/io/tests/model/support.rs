@@ -11,9 +11,11 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::JoinHandle;
 
 use crate::error::DisconnectCause;
-use crate::io::connection::{Connection, Events, NoReply, StreamEnd};
+use crate::io::connection::{Connection, NoReply};
 use crate::io::future::CallFuture;
 use crate::io::handshake::Greeted;
+use crate::io::host::{Events, StreamEnd};
+use crate::io::objects::Loan;
 use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::{Condvar, Mutex, lock, wait};
@@ -87,7 +89,7 @@ pub(super) fn connect(capacity: usize, in_flight: u32) -> (Arc<Connection>, Arc<
 
 /// A call of `method` that carries a number.
 pub(super) fn request(method: u64, number: u8) -> (Header, Message<'static>) {
-    let mut message = Message::of_call();
+    let mut message = Message::of_call(false);
     message.append::<Same, u8>(&number, 100).unwrap();
     (Header { object: 1, method, ..Header::bare(Kind::Call) }, message)
 }
@@ -101,13 +103,15 @@ pub(super) fn arguments(mut message: Message<'_>) -> Vec<u8> {
 
 /// Calls from this thread; the number that came back.
 pub(super) fn call(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     method: u64,
     number: u8,
     deadline: Option<Instant>,
 ) -> Result<u8, NoReply> {
     let (header, frame) = request(method, number);
-    connection.call(header, frame, WhenFull::Wait, deadline).map(|reply| number_of(&reply))
+    connection
+        .call(header, frame, Loan::default(), &[], WhenFull::Wait, deadline)
+        .map(|reply| number_of(&reply.frame))
 }
 
 /// The future of a call.
@@ -118,7 +122,7 @@ pub(super) fn future(
     deadline: Option<Instant>,
 ) -> CallFuture {
     let (header, frame) = request(method, number);
-    CallFuture::new(Arc::clone(connection), header, frame, WhenFull::Wait, deadline)
+    CallFuture::new(Arc::clone(connection), header, frame, Loan::default(), WhenFull::Wait, deadline)
 }
 
 /// The number that a reply carries.

@@ -131,7 +131,7 @@ fn a_task_that_is_cancelled_while_it_is_polled_ends() {
 #[test]
 fn a_cancellation_is_seen_or_wakes() {
     check(100, Clock::StandsStill, || {
-        let context = context::State::new(None);
+        let context = context::State::of_call(None, 1, 1);
         let cancelling = thread::spawn({
             let context = Arc::clone(&context);
             move || context.cancel()
