@@ -24,6 +24,7 @@ trait Workshop: Send + Sync {
     fn keep(&self, counter: Box<dyn Counter>) -> Result<()>;
     fn give_back(&self) -> Result<Option<Box<dyn Counter>>>;
     fn same(&self, counter: Arc<dyn Counter>) -> Result<bool>;
+    #[expect(clippy::type_complexity, reason = "objects may stand that deep")]
     fn many(
         &self,
         counters: BTreeMap<String, Vec<Arc<dyn Counter>>>,
