@@ -59,10 +59,12 @@ mod error;
 #[doc(hidden)]
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub mod forward;
+mod handover;
 mod identity;
 mod incoming;
 mod interface;
 mod io;
+pub mod object;
 mod options;
 mod outgoing;
 mod panic;

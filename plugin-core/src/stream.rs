@@ -11,14 +11,16 @@ mod serving;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use channel::Receiver;
 pub use channel::{Closed, StreamSender};
-pub(crate) use remote::RemoteStream;
+pub(crate) use remote::{RemoteStream, block_on};
 pub(crate) use serving::stream_object;
 
 use crate::error::CallError;
+use crate::sync::{Mutex, lock};
 
 /// Values that arrive one after another, from this process or from a peer.
 ///
@@ -56,8 +58,31 @@ use crate::error::CallError;
 ///
 /// A `Stream` is an [`Iterator`], and a [`futures_core::Stream`] for tasks. Both take from the same place, and a
 /// program uses one of them.
+///
+/// # Within types of your own
+///
+/// A stream implements serde's traits, so a type that derives them may have streams in it. They are handed over when a
+/// value of that type is an argument or a result of a call, or an item of a stream; what is left behind where
+/// such a value was lent, as a `&Job`, is a stream that gives an error. Anywhere else, as in a file, a stream cannot be serialized.
+///
+/// ```
+/// use plugin_core::{Result, Stream, plugin_interface};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Upload {
+///     name: String,
+///     lines: Stream<String>,
+/// }
+///
+/// #[plugin_interface]
+/// trait Archive {
+///     fn store(&self, upload: Upload) -> Result<u64>;
+/// }
+/// ```
 pub struct Stream<T> {
-    source: Source<T>,
+    /// Behind a lock only because serde lends what it serializes.
+    source: Mutex<Source<T>>,
 }
 
 /// Where the items come from.
@@ -67,6 +92,8 @@ pub(crate) enum Source<T> {
     Async(Pin<Box<dyn futures_core::Stream<Item = Result<T, CallError>> + Send>>),
     Peer(Box<RemoteStream<T>>),
     Ended,
+    /// It was handed over, and somebody takes items of what was left behind.
+    HandedOver,
 }
 
 impl<T: 'static> Stream<T> {
@@ -120,31 +147,39 @@ impl<T: 'static> Stream<T> {
     }
 
     pub(crate) fn of(source: Source<T>) -> Self {
-        Self { source }
+        Self { source: Mutex::new(source) }
     }
 
     pub(crate) fn into_source(self) -> Source<T> {
-        self.source
+        self.source.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the source out of a stream that is lent to be handed over.
+    pub(crate) fn hand_over(&self) -> Self {
+        Self::of(std::mem::replace(&mut *lock(&self.source), Source::HandedOver))
+    }
+
+    fn source(&mut self) -> &mut Source<T> {
+        self.source.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_until(&mut self, deadline: Option<Instant>, after: Duration) -> Option<Result<T, CallError>> {
-        let next = match &mut self.source {
+        let next = match self.source() {
             Source::Iterator(items) => items.next(),
             Source::Channel(items) => match items.receive(deadline) {
                 Ok(item) => item,
                 Err(channel::TimedOut) => return Some(Err(remote::timed_out(after))),
             },
-            Source::Async(items) => {
-                match remote::block_on(|context| items.as_mut().poll_next(context), deadline) {
-                    Some(item) => item,
-                    None => return Some(Err(remote::timed_out(after))),
-                }
-            }
+            Source::Async(items) => match block_on(|context| items.as_mut().poll_next(context), deadline) {
+                Some(item) => item,
+                None => return Some(Err(remote::timed_out(after))),
+            },
             Source::Peer(items) => match items.next(deadline) {
                 Ok(item) => item,
                 Err(remote::TimedOut) => return Some(Err(remote::timed_out(after))),
             },
             Source::Ended => None,
+            Source::HandedOver => Some(Err(handed_over())),
         };
         self.ended_with(next)
     }
@@ -152,7 +187,7 @@ impl<T: 'static> Stream<T> {
     /// Lets go of the source when nothing more comes of it.
     fn ended_with(&mut self, next: Option<Result<T, CallError>>) -> Option<Result<T, CallError>> {
         if !matches!(next, Some(Ok(_))) {
-            self.source = Source::Ended;
+            *self.source() = Source::Ended;
         }
         next
     }
@@ -171,15 +206,20 @@ impl<T: 'static> futures_core::Stream for Stream<T> {
     type Item = Result<T, CallError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = match &mut self.source {
+        let next = match self.source() {
             Source::Iterator(items) => Poll::Ready(items.next()),
             Source::Channel(items) => items.poll_receive(context),
             Source::Async(items) => items.as_mut().poll_next(context),
             Source::Peer(items) => items.poll_next(context),
             Source::Ended => Poll::Ready(None),
+            Source::HandedOver => Poll::Ready(Some(Err(handed_over()))),
         };
         next.map(|next| self.ended_with(next))
     }
+}
+
+fn handed_over() -> CallError {
+    CallError::failed("this stream was handed over to another program, which takes its items")
 }
 
 /// None of its sources is pinned in place.

@@ -167,6 +167,9 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// A type of your own may have streams in it, and with `#[serde(with = "plugin_core::object")]` objects: see
+/// `plugin_core::Stream` and `plugin_core::object`.
+///
 /// Calls of an object arrive on any thread, so it is `Send` and `Sync`: by the supertraits of its
 /// interface, or as `Arc<dyn Trait + Send + Sync>`.
 ///

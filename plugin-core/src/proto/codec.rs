@@ -19,6 +19,7 @@ use serde::ser::{Serialize, Serializer};
 use super::frame::Payload;
 use super::guard::{Limit, Meter};
 use crate::callback::Granted;
+use crate::handover;
 use crate::shape::{DeserializeAs, Same, SerializeAs};
 
 pub use super::guard::Budget;
@@ -86,8 +87,8 @@ pub struct Decoder<'de> {
     /// What follows on `rest`; never empty. Its sender says that it is the contents of the last value, which
     /// is a hint and no more: where it is wrong, the two become one slice.
     bulk: Option<&'de mut Vec<u8>>,
-    /// What the message hands over.
-    handles: &'de mut [Granted],
+    /// What the message hands over, if anything.
+    handles: Option<&'de mut Vec<Granted>>,
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -98,7 +99,7 @@ impl<'de> Decoder<'de> {
     #[must_use]
     #[inline]
     pub fn new(bytes: &'de [u8], budget: Budget) -> Self {
-        Self { rest: bytes, bulk: None, handles: &mut [], budget, meter: Meter::new(budget), failed: None }
+        Self { rest: bytes, bulk: None, handles: None, budget, meter: Meter::new(budget), failed: None }
     }
 
     /// Starts at the first byte of a message that arrived.
@@ -116,7 +117,7 @@ impl<'de> Decoder<'de> {
 
     /// Gives values what the message hands over.
     pub(crate) fn with_handles(self, handles: &'de mut Vec<Granted>) -> Self {
-        Self { handles, ..self }
+        Self { handles: Some(handles).filter(|handles| !handles.is_empty()), ..self }
     }
 
     /// Decodes the next value, which has the shape `S`.
@@ -171,7 +172,12 @@ impl<'de> Decoder<'de> {
     where
         S: DeserializeAs<'de, T>,
     {
-        let decoded = bincode::serde::seed_decode_from_slice(self.meter.seed::<S, T>(), self.rest, CONFIG);
+        let (seed, bytes) = (self.meter.seed::<S, T>(), self.rest);
+        let decode = || bincode::serde::seed_decode_from_slice(seed, bytes, CONFIG);
+        let decoded = match &mut self.handles {
+            None => decode(),
+            Some(handles) => handover::receiving(handles, decode),
+        };
         match decoded {
             Ok((value, used)) if self.meter.exceeded().is_none() => {
                 // bincode computes `used` as the length of this slice minus what is left of it.
@@ -203,13 +209,8 @@ impl<'de> Decoder<'de> {
     /// When the message has no such thing.
     pub(crate) fn next_handle(&mut self) -> Result<Granted, DecodeError> {
         let position = self.by_serde::<Same, u32>()?;
-        match self.handles.get(position as usize) {
-            Some(granted) => Ok(granted.clone()),
-            None => {
-                let count = self.handles.len();
-                Err(self.refuse(format!("a value is number {position} of {count} that are handed over")))
-            }
-        }
+        let handles = self.handles.as_deref().map_or(&[][..], Vec::as_slice);
+        handover::pick(handles, position).map_err(|reason| self.refuse(reason))
     }
 
     /// How many elements the next value has.

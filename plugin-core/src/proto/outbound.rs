@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use super::codec::{self, EncodeError};
 use super::frame::{HEADER_LEN, Header};
-use super::handles::{self, Handle, MAX_HANDLES};
+use super::handles::{self, Handle};
 use super::message::CallPrefix;
 use crate::callback::Attached;
+use crate::handover;
 use crate::shape::{Same, SerializeAs};
 
 /// From how many bytes on a value is left where it is instead of being copied behind the others. To send two
@@ -102,12 +103,18 @@ impl<'a> Message<'a> {
         T: ?Sized,
     {
         let whole = limit.saturating_add(HEADER_LEN);
-        codec::encode_as::<S, T>(value, self.values(), whole).map_err(|error| match error {
+        let before = self.attached.len();
+        let values = self.values();
+        let (encoded, attached) =
+            handover::sending(before, || codec::encode_as::<S, T>(value, values, whole));
+        encoded.map_err(|error| match error {
             EncodeError::TooLarge { size, .. } => {
                 EncodeError::TooLarge { size: size.saturating_sub(HEADER_LEN as u64), limit }
             }
             error => error,
-        })
+        })?;
+        self.attached.extend(attached);
+        Ok(())
     }
 
     /// Appends a byte string or string with these contents, which are copied where they are few.
@@ -151,11 +158,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When the message would grow beyond that, or hands over too many.
     pub(crate) fn attach(&mut self, attached: Attached, limit: usize) -> Result<(), EncodeError> {
-        let position = u32::try_from(self.attached.len()).unwrap_or(u32::MAX);
-        if self.attached.len() >= MAX_HANDLES {
-            let reason = format!("one message hands over {MAX_HANDLES} objects and streams at most");
-            return Err(EncodeError::Serde { reason });
-        }
+        handover::check(self.attached.len()).map_err(|reason| EncodeError::Serde { reason })?;
+        let position = u32::try_from(self.attached.len()).expect("the limit is lower");
         self.append::<Same, u32>(&position, limit)?;
         self.attached.push(attached);
         Ok(())

@@ -2,16 +2,14 @@
 
 use core::marker::PhantomData;
 
-use serde::de::{Deserializer, Error as _};
-use serde::ser::{Error as _, Serializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
+use serde::ser::{Error as _, Serialize, Serializer};
 
-use super::{DeserializeAs, SerializeAs};
+use super::{DeserializeAs, Same, SerializeAs};
 use crate::callback::{Attached, Granted};
+use crate::handover;
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
 use crate::stream::{RemoteStream, Source, Stream, stream_object};
-
-/// What a value of serde's says that has a stream in it. The macro never lets it come to that.
-const NOT_BY_SERDE: &str = "a stream cannot be handed over within a value that serde carries";
 
 /// `Stream<T>` around the shape of `T`: a message names it by its place in the list of what it hands over.
 #[derive(Debug)]
@@ -24,13 +22,22 @@ where
 {
     const HANDS_OVER: bool = true;
 
-    fn serialize_as<S: Serializer>(_: &Stream<T>, _: S) -> Result<S::Ok, S::Error> {
-        Err(S::Error::custom(NOT_BY_SERDE))
+    fn serialize_as<S: Serializer>(value: &Stream<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        let attached = || attached::<X, T>(value.hand_over());
+        handover::attach(attached).map_err(S::Error::custom)?.serialize(serializer)
     }
 
     fn encode_owned(value: Stream<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
-        out.attach(Attached::Object { object: stream_object::<T, X>(value), lease: None }, limit)
+        out.attach(attached::<X, T>(value), limit)
     }
+}
+
+fn attached<X, T>(stream: Stream<T>) -> Attached
+where
+    X: SerializeAs<T> + 'static,
+    T: Send + 'static,
+{
+    Attached::Object { object: stream_object::<T, X>(stream), lease: None }
 }
 
 impl<'de, X, T: 'static> DeserializeAs<'de, Stream<T>> for Streamed<X>
@@ -39,14 +46,37 @@ where
 {
     const HANDS_OVER: bool = true;
 
-    fn deserialize_as<D: Deserializer<'de>>(_: D) -> Result<Stream<T>, D::Error> {
-        Err(D::Error::custom(NOT_BY_SERDE))
+    fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Stream<T>, D::Error> {
+        let granted = handover::granted(u32::deserialize(deserializer)?);
+        granted.and_then(accept::<X, T>).map_err(D::Error::custom)
     }
 
     fn decode(decoder: &mut Decoder<'de>) -> Result<Stream<T>, DecodeError> {
-        match decoder.next_handle()? {
-            Granted::Theirs(lease) => Ok(Stream::of(Source::Peer(Box::new(RemoteStream::new::<X>(lease))))),
-            Granted::Ours(_) => Err(decoder.refuse("an object of this side stands for a stream".to_owned())),
-        }
+        let granted = decoder.next_handle()?;
+        accept::<X, T>(granted).map_err(|reason| decoder.refuse(reason))
+    }
+}
+
+fn accept<X, T: 'static>(granted: Granted) -> Result<Stream<T>, String>
+where
+    X: for<'a> DeserializeAs<'a, T>,
+{
+    match granted {
+        Granted::Theirs(lease) => Ok(Stream::of(Source::Peer(Box::new(RemoteStream::new::<X>(lease))))),
+        Granted::Ours(_) => Err("an object of this side stands for a stream".to_owned()),
+    }
+}
+
+/// Within a value that is handed over.
+impl<T: Serialize + Send + 'static> Serialize for Stream<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Streamed::<Same>::serialize_as(self, serializer)
+    }
+}
+
+/// Within a value that was handed over.
+impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Stream<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Streamed::<Same>::deserialize_as(deserializer)
     }
 }

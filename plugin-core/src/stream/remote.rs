@@ -170,7 +170,7 @@ pub(super) fn timed_out(after: Duration) -> CallError {
 }
 
 /// Polls until there is something; `None` when `deadline` comes first.
-pub(super) fn block_on<R>(
+pub(crate) fn block_on<R>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
     deadline: Option<Instant>,
 ) -> Option<R> {

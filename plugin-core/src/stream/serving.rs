@@ -151,6 +151,7 @@ impl<T: Send + 'static> State<T> {
             Source::Peer(items) => items.poll_next(context),
             Source::Iterator(items) => Poll::Ready(items.next()),
             Source::Ended => Poll::Ready(None),
+            Source::HandedOver => Poll::Ready(Some(Err(super::handed_over()))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod handover;
 mod handshake;
 mod hostile;
 mod nested;
