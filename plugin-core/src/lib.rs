@@ -34,7 +34,7 @@
 //!
 //! # Features
 //!
-//! All of them only add. `log` sends the records of the `log` crate to the host, `tracing` the events of the
+//! All of them only add. `anyhow` lets `?` turn an `anyhow::Error` into a [`CallError`]. `log` sends the records of the `log` crate to the host, `tracing` the events of the
 //! `tracing` crate; both are on by default. `bytes` carries the `Bytes` of the crate `bytes` as it carries
 //! `Vec<u8>`, without copies of what is received; an argument or result is recognised by that name.
 //!
@@ -96,8 +96,8 @@ pub mod __private;
 
 pub use context::{CallContext, call};
 pub use error::{
-    Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected, Encoding,
-    Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
+    AnyError, Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected,
+    Encoding, Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;

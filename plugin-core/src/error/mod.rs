@@ -1,5 +1,6 @@
 //! Why a call failed.
 
+mod any;
 mod disconnect;
 mod parts;
 
@@ -7,6 +8,7 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use any::AnyError;
 pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
 pub use parts::{
     Busy, CallTarget, Cancelled, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooDeep, TooLarge,
@@ -29,6 +31,9 @@ pub use parts::{
 /// let error = get(&HashMap::new(), "x").unwrap_err();
 /// assert_eq!(error.to_string(), "there is no such key");
 /// ```
+///
+/// `?` turns texts, I/O errors and boxed errors into it, with the feature `anyhow` those of the crate `anyhow`, and with
+/// [`AnyError`] in between any other one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -94,10 +99,10 @@ impl CallError {
         }
     }
 
-    /// Whether the plugin is gone, so that every other call on it fails too.
+    /// Whether the method ran to its end and said that it failed.
     #[must_use]
-    pub fn is_disconnected(&self) -> bool {
-        matches!(self, Self::Disconnected(_))
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
     }
 
     /// Whether the method panicked.
@@ -106,10 +111,55 @@ impl CallError {
         matches!(self, Self::Panicked(_))
     }
 
+    /// Whether the plugin is gone, so that every other call on it fails too.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+
+    /// How the process of the plugin ended, if that is why the call failed: exit status, uptime, last lines of stderr.
+    #[must_use]
+    pub fn process_end(&self) -> Option<&ProcessEnd> {
+        match self {
+            Self::Disconnected(error) => error.cause.process_end(),
+            _ => None,
+        }
+    }
+
     /// Whether no reply came in time.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut(_))
+    }
+
+    /// Whether a callback was called after the call that it was lent for.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+
+    /// Whether the plugin was built without the method.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported(_))
+    }
+
+    /// Whether the arguments or the reply have more bytes than the connection or the interface allows.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge(_))
+    }
+
+    /// Whether arguments or a reply could not be turned into bytes or back.
+    #[must_use]
+    pub fn is_codec(&self) -> bool {
+        matches!(self, Self::Encoding(_) | Self::Decoding(_))
+    }
+
+    /// Whether there was no room for the call, and it did not wait for any.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy(_))
     }
 }
 
@@ -132,8 +182,18 @@ impl fmt::Display for CallError {
     }
 }
 
-/// The text says everything, so there is no source that would say it again.
-impl core::error::Error for CallError {}
+/// The source is what the system said, where the connection failed. The text says everything by itself.
+impl core::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Disconnected(error) => match &error.cause {
+                DisconnectCause::Io(error) => Some(&**error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
 
 impl From<&str> for CallError {
     fn from(message: &str) -> Self {
@@ -156,6 +216,16 @@ impl From<std::io::Error> for CallError {
 impl From<Box<dyn core::error::Error + Send + Sync>> for CallError {
     fn from(error: Box<dyn core::error::Error + Send + Sync>) -> Self {
         Self::from_error(&*error)
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl From<anyhow::Error> for CallError {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast() {
+            Ok(error) => error,
+            Err(error) => Self::from_error(&*error),
+        }
     }
 }
 
@@ -192,6 +262,37 @@ fn chain(error: &(dyn core::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_source_of_a_failed_connection_is_what_the_system_said() {
+        let target = || CallTarget::new("p".into(), "Kv".into(), "get");
+        let lost =
+            |cause| CallError::Disconnected(Box::new(Disconnected::new(target(), cause, Delivery::Unknown)));
+        let error =
+            lost(DisconnectCause::Io(std::sync::Arc::new(std::io::ErrorKind::ConnectionReset.into())));
+        let source = core::error::Error::source(&error).unwrap();
+        let source: &std::io::Error = source.downcast_ref().unwrap();
+        assert_eq!(source.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(error.is_disconnected() && error.process_end().is_none());
+
+        let end = ProcessEnd::new(None, core::time::Duration::from_secs(3), vec!["last words".to_owned()]);
+        let error = lost(DisconnectCause::Ended(std::sync::Arc::new(end)));
+        assert!(core::error::Error::source(&error).is_none());
+        assert_eq!(error.process_end().unwrap().stderr, ["last words"]);
+    }
+
+    #[cfg(feature = "anyhow")]
+    #[test]
+    fn an_error_of_anyhow_tells_its_context_and_stays_a_call_error() {
+        fn get() -> crate::Result<u64> {
+            use anyhow::Context;
+            Ok("x".parse().context("cannot read the number")?)
+        }
+        assert_eq!(get().unwrap_err().to_string(), "cannot read the number: invalid digit found in string");
+        let target = CallTarget::new("p".into(), "Kv".into(), "get");
+        let busy = CallError::Busy(Box::new(Busy { target, limit: 64 }));
+        assert!(CallError::from(anyhow::Error::from(busy)).is_busy());
+    }
 
     #[test]
     fn from_error_tells_the_whole_chain_once() {
