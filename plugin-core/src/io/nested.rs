@@ -17,7 +17,7 @@ use crate::sync::thread_local;
 
 /// How many calls may run within each other on one thread. The program's frames for each take some hundreds of
 /// bytes to a few kilobytes of the 2 MiB that a thread of Rust has, in a build without optimisation.
-const MAX_DEPTH: u32 = 64;
+pub(crate) const MAX_DEPTH: u32 = 64;
 
 /// The bit that an instance has which is lent for the length of a call only.
 const LENT_BIT: u64 = 1 << 63;

@@ -13,7 +13,7 @@ pub(crate) const MAX_ABANDONED: usize = 65_536;
 
 /// How many calls within calls of the peer this side may make at least. They do not wait for room, since those
 /// that have it may wait for them: a thousand is what a hundred threads need that go ten calls deep.
-const MIN_NESTED: u32 = 1024;
+pub(crate) const MIN_NESTED: u32 = 1024;
 
 /// How many calls within other ones a side accepts at once that accepts `max_in_flight` others.
 fn max_nested(max_in_flight: u32) -> usize {

@@ -49,6 +49,10 @@ fn the_document_names_every_limit_as_it_is() {
         ("default in flight", u64::from(crate::DEFAULT_MAX_IN_FLIGHT)),
         ("depth", u64::from(crate::proto::codec::Budget::DEFAULT_DEPTH)),
         ("abandoned calls", crate::proto::session::MAX_ABANDONED as u64),
+        ("calls within calls", u64::from(crate::proto::session::MIN_NESTED)),
+        ("depth of calls within calls", u64::from(crate::io::nested::MAX_DEPTH)),
+        ("objects of a message", crate::proto::handles::MAX_HANDLES as u64),
+        ("objects of a connection", crate::io::objects::MAX_OBJECTS as u64),
     ] {
         let number = thousands(number);
         assert!(DOCUMENT.contains(&format!("{number} ")), "the document does not name {number}, the {what}");

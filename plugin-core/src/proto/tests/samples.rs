@@ -9,14 +9,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::interface::{Interface, Method};
+use crate::interface::{Interface, Method, method_id};
+use crate::io::nested::lent_object;
 use crate::proto::CONTROL_BUDGET;
 use crate::proto::codec::{Decoder, Message, decode, encode, encode_as};
-use crate::proto::frame::{FrameDecoder, HEADER_LEN, Header, Kind, Stage, seal};
+use crate::proto::frame::{Frame, FrameDecoder, HEADER_LEN, Header, Kind, Stage, seal};
+use crate::proto::handles::{self, Handle};
 use crate::proto::hello::{
     Extension, HostHello, InstanceHello, PluginHello, Versions, WireLimits, preamble, read_preamble,
 };
-use crate::proto::message::{CallPrefix, FailureMessage, RefuseMessage, ShutdownMessage};
+use crate::proto::message::{CallPrefix, FailureMessage, RefuseMessage, ReleaseMessage, ShutdownMessage};
 use crate::record::{Field, Level, Record, Span, Value};
 use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs, Text};
 
@@ -65,11 +67,7 @@ impl Sample {
         encode(&payload, &mut bytes, usize::MAX).unwrap();
         seal(&mut bytes, header);
         let check_decoded = move |bytes: &[u8]| {
-            let mut decoder = FrameDecoder::new(u32::MAX);
-            decoder.space().0.extend(bytes);
-            decoder.filled().unwrap();
-            let frame = decoder.next_frame().expect(name);
-            assert!(decoder.is_between_frames(), "{name}");
+            let frame = only_frame(name, bytes);
             assert_eq!(Header { length: 0, ..frame.header }, header, "{name}");
             assert_eq!(decode::<T>(&frame.payload.head, CONTROL_BUDGET).as_ref(), Ok(&payload), "{name}");
         };
@@ -107,12 +105,41 @@ impl Sample {
         Self { name, bytes, check_decoded: Box::new(check_decoded) }
     }
 
+    /// A message of this value that hands objects over.
+    fn handing_over<T>(name: &'static str, header: Header, value: T, handles: &'static [Handle]) -> Self
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
+    {
+        let header = Header { handles: true, ..header };
+        let mut bytes = vec![0; HEADER_LEN];
+        encode(&value, &mut bytes, usize::MAX).unwrap();
+        handles::append(handles.iter().copied(), &mut bytes);
+        seal(&mut bytes, header);
+        let check_decoded = move |bytes: &[u8]| {
+            let mut frame = only_frame(name, bytes);
+            assert_eq!(Header { length: 0, ..frame.header }, header, "{name}");
+            assert_eq!(handles::take(&mut frame.payload.head).unwrap(), handles, "{name}");
+            assert_eq!(decode::<T>(&frame.payload.head, CONTROL_BUDGET).as_ref(), Ok(&value), "{name}");
+        };
+        Self { name, bytes, check_decoded: Box::new(check_decoded) }
+    }
+
     fn preamble(name: &'static str, lowest: u16, highest: u16) -> Self {
         let versions = Versions { lowest, highest };
         let check_decoded =
             move |bytes: &[u8]| assert_eq!(read_preamble(bytes), Ok(Some(versions)), "{name}");
         Self { name, bytes: preamble(versions).to_vec(), check_decoded: Box::new(check_decoded) }
     }
+}
+
+/// The frame that these bytes are.
+fn only_frame(name: &str, bytes: &[u8]) -> Frame {
+    let mut decoder = FrameDecoder::new(u32::MAX);
+    decoder.space().0.extend(bytes);
+    decoder.filled().unwrap();
+    let frame = decoder.next_frame().expect(name);
+    assert!(decoder.is_between_frames() && !decoder.has_frame(), "{name}");
+    frame
 }
 
 /// The interface of the examples.
@@ -149,6 +176,15 @@ pub(crate) fn greet_header() -> Header {
     Header { object: 1, method: GREETER.methods[0].id, ..Header::of_call(Kind::Call, 1) }
 }
 
+fn subscribe_header() -> Header {
+    Header { object: 1, method: method_id("subscribe"), ..Header::of_call(Kind::Call, 2) }
+}
+
+/// Of a call of the first callback that is lent for call 2.
+fn callback_header() -> Header {
+    Header { object: lent_object(2, 0), nested: true, ..Header::of_call(Kind::Call, 5) }
+}
+
 /// What goes over the wire in the session at the end of the document, in order.
 pub(crate) fn session() -> Vec<Sample> {
     vec![
@@ -173,12 +209,20 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::value("options", (Some(5_u8), None::<u8>)),
         Sample::value("results", (Ok::<u8, ()>(7), Err::<(), String>("e".into()))),
         Sample::shaped("path", path(), PhantomData::<PathBytes>),
-        Sample::value("method-ids", ["", "a", "greet"].map(crate::interface::method_id)),
+        Sample::value("method-ids", ["", "a", "greet"].map(method_id)),
         Sample::value("fingerprint", GREETER.methods[0].fingerprint),
         Sample::frame("panicked", Header::of_call(Kind::FailureReply, 1), panicked()),
         Sample::frame("record", Header::bare(Kind::Log), small_record()),
         Sample::parts("parts", greet_header(), "world", true, 18),
         Sample::value("extension", Extension::spin(Duration::from_micros(20))),
+        Sample::handing_over("handing-over", subscribe_header(), (0_u64, 0_u32), &[Handle::OfSender(9)]),
+        Sample::frame("release", Header::bare(Kind::Release), ReleaseMessage { objects: vec![9] }),
+        Sample::frame("callback", callback_header(), (0_u64, 2_u64, 7_u64)),
+        Sample::frame(
+            "batch",
+            Header::of_call(Kind::Reply, 6),
+            ((2_u32, true), (0_u8, 5_u32), (0_u8, 6_u32)),
+        ),
     ];
     samples.extend(session());
     samples
@@ -242,6 +286,9 @@ pub(crate) fn golden() -> Vec<Sample> {
         failure("failure: reply too large", FailureMessage::ReplyTooLarge { size: 257, limit: 256 }),
         failure("failure: no thread", FailureMessage::NoThread { reason: "r".into() }),
         failure("failure: cancelled", FailureMessage::Cancelled),
+        failure("failure: call is over", FailureMessage::CallIsOver),
+        failure("failure: too deep", FailureMessage::TooDeep { limit: 64 }),
+        failure("failure: callback failed", FailureMessage::CallbackFailed { reason: "r".into() }),
         Sample::parts("call with a large argument", greet_header(), "world", true, 100),
         Sample::parts("reply in parts", Header::of_call(Kind::Reply, 4), "parts", false, 5),
         Sample::parts(
@@ -258,6 +305,19 @@ pub(crate) fn golden() -> Vec<Sample> {
         Sample::frame("pong", Header::of_call(Kind::Pong, 8), ()),
         Sample::frame("shutdown", Header::bare(Kind::Shutdown), ShutdownMessage { drain_ms: 2000 }),
         Sample::frame("goodbye", Header::bare(Kind::Goodbye), ()),
+        Sample::frame(
+            "release of two objects",
+            Header::bare(Kind::Release),
+            ReleaseMessage { objects: vec![3, 1] },
+        ),
+        Sample::frame("call within another one", callback_header(), (0_u64, 2_u64)),
+        Sample::frame("call that nobody waits for", Header { oneway: true, ..greet_header() }, 0_u64),
+        Sample::handing_over(
+            "reply that hands over two objects of the sender and gives one back",
+            Header::of_call(Kind::Reply, 4),
+            (0_u32, 2_u32, 1_u32),
+            &[Handle::OfSender(3), Handle::OfSender(4), Handle::OfReceiver(1)],
+        ),
     ]
 }
 
