@@ -379,3 +379,24 @@ pub enum Tree {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the guide.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/async.md")]
+    struct Async;
+    #[doc = include_str!("../docs/guide/callbacks.md")]
+    struct Callbacks;
+    #[doc = include_str!("../docs/guide/calls.md")]
+    struct Calls;
+    #[doc = include_str!("../docs/guide/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../docs/guide/interfaces.md")]
+    struct Interfaces;
+    #[doc = include_str!("../docs/guide/objects.md")]
+    struct Objects;
+    #[doc = include_str!("../docs/guide/streams.md")]
+    struct Streams;
+    #[doc = include_str!("../docs/guide/testing.md")]
+    struct Testing;
+}

@@ -9,6 +9,7 @@ mod remote;
 mod serving;
 
 use core::fmt;
+use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::PoisonError;
@@ -144,6 +145,12 @@ impl<T: 'static> Stream<T> {
     /// [`CallError::TimedOut`] when there is none in time; the stream goes on then. Any other error is its last item.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<T>, CallError> {
         self.next_until(Instant::now().checked_add(timeout), timeout).transpose()
+    }
+
+    /// The next item, or `None` at the end, for tasks: no thread is held meanwhile, unless the stream is an iterator
+    /// of this process. Whoever drops the future loses no item.
+    pub async fn next_async(&mut self) -> Option<Result<T, CallError>> {
+        poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *self), context)).await
     }
 
     pub(crate) fn of(source: Source<T>) -> Self {
