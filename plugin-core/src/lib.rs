@@ -59,6 +59,7 @@ mod error;
 #[doc(hidden)]
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub mod forward;
+mod guard;
 mod handover;
 mod identity;
 mod incoming;

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::endpoint;
+use crate::guard::Guard;
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
+use crate::sys;
 
 /// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
@@ -26,8 +28,11 @@ const EX_USAGE: u8 = 64;
 /// yet. What the plugin's value does when it is dropped is done before `serve` returns, unless a method of
 /// it still runs.
 ///
-/// A plugin that is started by hand says so on stderr and returns the exit status 64. A plugin whose
-/// host is gone returns 1, and returning from `main` ends the methods that still run.
+/// A plugin that is started by hand says so on stderr and returns the exit status 64.
+///
+/// When the host is gone, however it ended, `serve` does not return: the value is dropped, and then the process is
+/// killed with the children that are still in its process group. That takes a second at most, also where a method or
+/// a destructor does not end, and also where the plugin is stopped.
 ///
 /// ```no_run
 /// # use plugin_core::{Plugin, plugin_interface};
@@ -112,7 +117,8 @@ fn run(registry: Registry) -> Result<(), Failure> {
     let transport = endpoint
         .connect()
         .map_err(|error| Failure::other(format!("{registry}; it cannot connect to its host: {error}")))?;
-    let transport: Arc<dyn Transport> = Arc::new(transport);
+    let socket = Arc::new(transport);
+    let transport: Arc<dyn Transport> = Arc::clone(&socket) as _;
     // Until the host has said how much it wants to know, everything waits that it may want.
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::install(crate::record::LevelFilter::Trace);
@@ -143,8 +149,17 @@ fn run(registry: Registry) -> Result<(), Failure> {
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
+    // Without a thread for it, the plugin still ends when it reads the end of the connection.
+    let guard = Guard::start(&socket).ok();
     let services = registry.into_services();
-    match Connection::of_plugin(transport, writer, services, limits, host.limits).serve(reader) {
+    let end = Connection::of_plugin(transport, writer, services, limits, host.limits).serve(reader);
+    if matches!(end, ServeEnd::HostGone) {
+        // What the program has printed is not to be lost, although nobody may read it.
+        let _ = std::io::stdout().flush();
+        sys::end_with_children();
+    }
+    guard.iter().for_each(|guard| guard.end());
+    match end {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),

@@ -4,13 +4,16 @@
 //! it shuts the plugin down; `mortal_host environment` prints the environment of its plugin, `mortal_host environment
 //! inherit` as well. `mortal_host stdin` lets its plugin read a line of its own standard input and prints that,
 //! the names of the plugin's variables, and how many entries are in the directory for temporary files.
+//! `mortal_host toil`, `stick`, `child` and `flush by force` wait as well, with a plugin that needs a processor, does not end
+//! when it is dropped, has a child, whose process id is printed before its own, or writes a file when it is dropped.
 //! `mortal_host flush FILE` shuts down a plugin that writes the file when it is dropped.
 
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,12 +30,19 @@ trait Heir {
     fn flush(&self, path: &Path) -> Result<()>;
     /// Does not return.
     fn hang(&self) -> Result<()>;
+    /// Does not return either, and needs a processor for that.
+    fn toil(&self) -> Result<()>;
+    /// Does not end when it is dropped.
+    fn stick(&self) -> Result<()>;
+    /// Starts a child that sleeps, and gives its process id.
+    fn child(&self) -> Result<u32>;
 }
 
 #[derive(Default, Plugin)]
 #[plugin(interfaces(Heir))]
 struct Child {
     flushed: Mutex<Option<PathBuf>>,
+    is_stuck: AtomicBool,
 }
 
 impl Drop for Child {
@@ -40,6 +50,9 @@ impl Drop for Child {
         if let Ok(Some(path)) = self.flushed.get_mut().map(Option::take) {
             // The test finds out that it is missing.
             let _ = std::fs::write(path, "flushed");
+        }
+        while self.is_stuck.load(Ordering::Relaxed) {
+            thread::park();
         }
     }
 }
@@ -61,6 +74,20 @@ impl Heir for Child {
         loop {
             thread::park();
         }
+    }
+    fn toil(&self) -> Result<()> {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+    fn stick(&self) -> Result<()> {
+        self.is_stuck.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+    fn child(&self) -> Result<u32> {
+        #[expect(clippy::disallowed_methods, reason = "it is no plugin")]
+        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+        Ok(child.id())
     }
 }
 
@@ -98,9 +125,21 @@ fn host() -> Result<(), Box<dyn Error>> {
             plugin.shutdown()?;
         }
         _ => {
-            let hanging = heir.clone();
-            let caller = thread::Builder::new().spawn(move || hanging.hang())?;
+            let (heir, caller) = (heir.clone(), heir);
+            let call: fn(&HeirClient) -> Result<()> = match mode {
+                "toil" => |heir| heir.toil(),
+                // A value is dropped when no method of it runs.
+                "flush by force" => |heir| heir.environment().map(drop),
+                _ => |heir| heir.hang(),
+            };
+            let caller = thread::Builder::new().spawn(move || call(&caller))?;
             heir.environment()?;
+            match mode {
+                "stick" => heir.stick()?,
+                "child" => writeln!(out, "{}", heir.child()?)?,
+                "flush by force" => heir.flush(arguments.get(1).map(Path::new).ok_or("which file?")?)?,
+                _ => {}
+            }
             writeln!(out, "{}", plugin.id())?;
             out.flush()?;
             if mode == "drain" {
@@ -108,6 +147,9 @@ fn host() -> Result<(), Box<dyn Error>> {
             }
             // Nothing ends it but the test.
             let _ = caller.join();
+            loop {
+                thread::park();
+            }
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use interprocess::local_socket::{GenericFilePath, Stream, ToFsName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::process::Signal;
 
 use crate::io::transport::Transport;
 
@@ -174,6 +175,63 @@ pub(crate) fn take_stdin() -> io::Result<SocketTransport> {
     let private = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST_PRIVATE_FD)?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(SocketTransport::from(private))
+}
+
+/// Has the system wake this process at the end of the one that started it, if it is stopped then: it finds out what has
+/// happened by itself. The signal does nothing to a process that runs, so that it is no harm that it comes already when the
+/// *thread* ends which started this process.
+pub(crate) fn wake_at_end_of_parent() {
+    // Where the system does not do that, a plugin that is stopped stays until it is continued.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
+}
+
+/// Waits until the host has ended or has closed its end of the connection.
+pub(crate) fn wait_for_end_of_host(socket: &SocketTransport) {
+    let host = host_process(socket);
+    #[cfg(target_os = "linux")]
+    let closed = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    let closed = PollFlags::HUP;
+    loop {
+        let mut fds = vec![PollFd::new(socket, closed)];
+        fds.extend(host.iter().map(|host| PollFd::new(host, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) => return,
+            Err(Errno::INTR | Errno::AGAIN | Errno::NOMEM) => {}
+            // Both are open and ours, so this does not happen; who cannot watch takes the host for gone.
+            Err(_) => return,
+        }
+    }
+}
+
+/// What tells the end of the process that made the connection. `None` where the system has no such thing, or the host
+/// is in another namespace: then the connection tells it.
+fn host_process(socket: &SocketTransport) -> Option<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    {
+        let credentials = rustix::net::sockopt::socket_peercred(socket).ok()?;
+        rustix::process::pidfd_open(credentials.pid, rustix::process::PidfdFlags::empty()).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        None
+    }
+}
+
+/// Ends this process, with its children that are still in its process group where that is its own. Nothing of this
+/// program runs any more.
+pub(crate) fn end_with_children() {
+    let own = rustix::process::getpid();
+    let killed = match rustix::process::getpgrp() == own {
+        true => rustix::process::kill_current_process_group(Signal::KILL),
+        false => rustix::process::kill_process(own, Signal::KILL),
+    };
+    // A process may always end itself; a sandbox that forbids even that leaves this.
+    if killed.is_err() {
+        std::process::abort();
+    }
 }
 
 /// Takes a variable out of the environment of this process.
