@@ -98,7 +98,7 @@ pub mod __private;
 pub use context::{CallContext, call};
 pub use error::{
     AnyError, Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected,
-    Encoding, Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
+    Encoding, EndKind, Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;

@@ -3,9 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::process::ExitStatus;
 use std::sync::Arc;
 
+use super::end::ProcessEnd;
 use super::parts::CallTarget;
 
 /// A call failed because its plugin is gone.
@@ -124,51 +124,5 @@ impl fmt::Display for DisconnectCause {
             Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),
             Self::Io(error) => write!(f, "cannot be reached: {error}"),
         }
-    }
-}
-
-/// How the process of a plugin ended, and what it said last.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ProcessEnd {
-    /// Its exit status; `None` when it is not known, because the process still runs or because
-    /// another part of this program waited for it.
-    pub status: Option<ExitStatus>,
-    /// How long it ran.
-    pub uptime: Duration,
-    /// The last lines that it wrote to stderr, oldest first.
-    pub stderr: Vec<String>,
-}
-
-impl ProcessEnd {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn new(status: Option<ExitStatus>, uptime: Duration, stderr: Vec<String>) -> Self {
-        Self { status, uptime, stderr }
-    }
-
-    /// Writes the last lines of stderr, indented, each on a line of its own; nothing if there are none.
-    #[doc(hidden)]
-    pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.stderr.is_empty() {
-            return Ok(());
-        }
-        f.write_str("\nlast lines of its stderr:")?;
-        self.stderr.iter().try_for_each(|line| write!(f, "\n    {line}"))
-    }
-}
-
-impl fmt::Display for ProcessEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status {
-            None => write!(f, "ended with an unknown status")?,
-            Some(status) => match (status.code(), status.success()) {
-                (_, true) => write!(f, "ended by itself ({status})")?,
-                (Some(101), _) => write!(f, "panicked outside of a call ({status})")?,
-                (Some(_), _) => write!(f, "failed ({status})")?,
-                (None, _) => write!(f, "crashed or was killed ({status})")?,
-            },
-        }
-        write!(f, " after {:.1?}", self.uptime)
     }
 }

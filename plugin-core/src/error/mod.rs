@@ -2,6 +2,7 @@
 
 mod any;
 mod disconnect;
+mod end;
 mod parts;
 
 use core::fmt;
@@ -9,7 +10,8 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use any::AnyError;
-pub use disconnect::{Delivery, DisconnectCause, Disconnected, ProcessEnd};
+pub use disconnect::{Delivery, DisconnectCause, Disconnected};
+pub use end::{EndKind, ProcessEnd};
 pub use parts::{
     Busy, CallTarget, Cancelled, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooDeep, TooLarge,
     Unsupported,

@@ -7,9 +7,22 @@ mod unix;
 pub use unix::SocketTransport;
 #[cfg(unix)]
 pub(crate) use unix::{
-    end_with_children, path_from_bytes, path_to_bytes, remove_variable, stdin_starts_with, take_stdin,
-    wait_for_end_of_host, wake_at_end_of_parent,
+    blame, end_with_children, ending_signal, path_from_bytes, path_to_bytes, remove_variable,
+    stdin_starts_with, take_stdin, wait_for_end_of_host, wake_at_end_of_parent,
 };
+
+/// What a signal that ended a process tells of the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The process itself, on purpose.
+    Abort,
+    /// The process itself, by a fault.
+    Fault,
+    /// Somebody who had to be sure.
+    Kill,
+    /// Somebody, for some reason.
+    Other,
+}
 
 #[cfg(not(unix))]
 compile_error!("plugin-core does not support this system yet");

@@ -5,8 +5,9 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 
 use interprocess::local_socket::traits::Stream as _;
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use rustix::process::Signal;
 
+use super::Blame;
 use crate::io::transport::Transport;
 
 /// The lowest number that a moved endpoint may get: above the three standard streams.
@@ -231,6 +233,23 @@ pub(crate) fn end_with_children() {
     // A process may always end itself; a sandbox that forbids even that leaves this.
     if killed.is_err() {
         std::process::abort();
+    }
+}
+
+/// The signal that ended a process.
+pub(crate) fn ending_signal(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
+
+/// What this signal tells of why a process ended.
+pub(crate) fn blame(signal: i32) -> Blame {
+    match Signal::from_named_raw(signal) {
+        Some(Signal::ABORT) => Blame::Abort,
+        Some(Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS) => {
+            Blame::Fault
+        }
+        Some(Signal::KILL) => Blame::Kill,
+        _ => Blame::Other,
     }
 }
 

@@ -27,15 +27,19 @@ pub(crate) enum Status {
 
 /// What ends the process, how it ends, and what it or the host says of it.
 pub(crate) const ENDS: &[(Mishap, Status, &[&str])] = &[
-    (Mishap::Abort, Status::Signal(6), &["crashed or was killed (signal: 6"]),
+    (Mishap::Abort, Status::Signal(6), &["aborted (signal: 6"]),
     (Mishap::PanicTwice, Status::Signal(6), &["signal: 6", "panic in a destructor during cleanup"]),
-    (Mishap::Signal(11), Status::Signal(11), &["crashed or was killed (signal: 11"]),
-    (Mishap::Signal(15), Status::Signal(15), &["signal: 15"]),
-    (Mishap::Signal(9), Status::Signal(9), &["signal: 9"]),
+    (Mishap::Signal(11), Status::Signal(11), &["crashed (signal: 11"]),
+    (Mishap::Signal(15), Status::Signal(15), &["was ended by a signal (signal: 15"]),
+    (Mishap::Signal(9), Status::Signal(9), &["was killed", "(signal: 9"]),
     (Mishap::Exit(0), Status::Code(0), &["ended by itself"]),
     (Mishap::Exit(3), Status::Code(3), &["failed (exit status: 3)"]),
-    (Mishap::StackOverflow, Status::Signal(6), &["signal: 6", "has overflowed its stack"]),
-    (Mishap::OutOfMemory, Status::Signal(6), &["signal: 6", "memory allocation of"]),
+    (
+        Mishap::StackOverflow,
+        Status::Signal(6),
+        &["it overflowed its stack (signal: 6", "has overflowed its stack"],
+    ),
+    (Mishap::OutOfMemory, Status::Signal(6), &["it ran out of memory (signal: 6", "memory allocation of"]),
 ];
 
 fn launch() -> (PluginProcess, CrashClient) {

@@ -1,0 +1,155 @@
+//! How the process of a plugin ended.
+
+use core::fmt;
+use core::time::Duration;
+use std::process::ExitStatus;
+
+use crate::sys;
+
+/// The exit status of a Rust program whose main thread panicked.
+const PANIC_STATUS: i32 = 101;
+
+/// How the process of a plugin ended, and what it said last.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessEnd {
+    /// Its exit status; `None` when it is not known, because the process still runs or because
+    /// another part of this program waited for it.
+    pub status: Option<ExitStatus>,
+    /// How long it ran.
+    pub uptime: Duration,
+    /// The last lines that it wrote to stderr, oldest first.
+    pub stderr: Vec<String>,
+}
+
+/// What ended a process, as far as its exit status and the last lines of its stderr tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndKind {
+    /// It exited with success, although nobody had asked it to: its `main` returned, or a method called
+    /// `std::process::exit`.
+    Exited,
+    /// It exited with this status.
+    Failed(i32),
+    /// A thread other than those that run methods panicked and ended the process.
+    Panicked,
+    /// It aborted: `std::process::abort`, a panic while another one unwound, or a panic in a program that is built
+    /// with `panic = "abort"`.
+    Aborted,
+    /// It recursed deeper than its stack is.
+    StackOverflow,
+    /// It wanted more memory than there was.
+    OutOfMemory,
+    /// It read or wrote memory that is not its own, or ran a wrong instruction: this signal.
+    Crashed(i32),
+    /// Somebody killed it. On Linux that is also what the system does when memory runs out.
+    Killed,
+    /// Some other signal ended it.
+    Signal(i32),
+    /// The status is not known.
+    Unknown,
+}
+
+impl ProcessEnd {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(status: Option<ExitStatus>, uptime: Duration, stderr: Vec<String>) -> Self {
+        Self { status, uptime, stderr }
+    }
+
+    /// What ended the process.
+    #[must_use]
+    pub fn kind(&self) -> EndKind {
+        let Some(status) = self.status else { return EndKind::Unknown };
+        match (status.code(), sys::ending_signal(status)) {
+            (Some(0), _) => EndKind::Exited,
+            (Some(PANIC_STATUS), _) => EndKind::Panicked,
+            (Some(code), _) => EndKind::Failed(code),
+            (None, Some(signal)) => match sys::blame(signal) {
+                // What the standard library prints before it aborts.
+                sys::Blame::Abort if self.said("has overflowed its stack") => EndKind::StackOverflow,
+                sys::Blame::Abort if self.said("memory allocation of ") => EndKind::OutOfMemory,
+                sys::Blame::Abort => EndKind::Aborted,
+                sys::Blame::Fault => EndKind::Crashed(signal),
+                sys::Blame::Kill => EndKind::Killed,
+                sys::Blame::Other => EndKind::Signal(signal),
+            },
+            (None, None) => EndKind::Unknown,
+        }
+    }
+
+    fn said(&self, words: &str) -> bool {
+        self.stderr.iter().any(|line| line.contains(words))
+    }
+
+    /// Writes the last lines of stderr, indented, each on a line of its own; nothing if there are none.
+    #[doc(hidden)]
+    pub fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stderr.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\nlast lines of its stderr:")?;
+        self.stderr.iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind() {
+            EndKind::Exited => "ended by itself",
+            EndKind::Failed(_) => "failed",
+            EndKind::Panicked => "panicked outside of a call",
+            EndKind::Aborted => "aborted",
+            EndKind::StackOverflow => "overflowed its stack",
+            EndKind::OutOfMemory => "ran out of memory",
+            EndKind::Crashed(_) => "crashed",
+            EndKind::Killed => "was killed, by somebody or by the system for want of memory",
+            EndKind::Signal(_) => "was ended by a signal",
+            EndKind::Unknown => "ended with an unknown status",
+        })?;
+        if let Some(status) = self.status {
+            write!(f, " ({status})")?;
+        }
+        write!(f, " after {:.1?}", self.uptime)
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn each_end_is_told_from_the_others() {
+        let exited = |code: i32| code << 8;
+        for (raw, stderr, kind, says) in [
+            (exited(0), "", EndKind::Exited, "ended by itself (exit status: 0)"),
+            (exited(3), "", EndKind::Failed(3), "failed (exit status: 3)"),
+            (exited(101), "", EndKind::Panicked, "panicked outside of a call"),
+            (6, "", EndKind::Aborted, "aborted (signal: 6"),
+            (
+                6,
+                "thread 'x' has overflowed its stack",
+                EndKind::StackOverflow,
+                "overflowed its stack (signal: 6",
+            ),
+            (6, "memory allocation of 9 bytes failed", EndKind::OutOfMemory, "ran out of memory (signal: 6"),
+            (11, "", EndKind::Crashed(11), "crashed (signal: 11"),
+            (4, "", EndKind::Crashed(4), "crashed (signal: 4"),
+            // What it said means nothing where something else ended it.
+            (9, "memory allocation of 9 bytes failed", EndKind::Killed, "was killed"),
+            (15, "", EndKind::Signal(15), "was ended by a signal (signal: 15"),
+        ] {
+            let status = Some(ExitStatus::from_raw(raw));
+            let lines = vec![stderr.to_owned()];
+            let end = ProcessEnd::new(status, Duration::from_millis(1500), lines);
+            assert_eq!(end.kind(), kind, "{raw}");
+            let text = end.to_string();
+            assert!(text.contains(says) && text.ends_with(" after 1.5s"), "{text}");
+        }
+        let end = ProcessEnd::new(None, Duration::ZERO, Vec::new());
+        assert_eq!(end.kind(), EndKind::Unknown);
+    }
+}
