@@ -4,6 +4,8 @@
 //! and a stream needs no credit of its own beside the calls. To ask costs as much as a call; a batch has as many
 //! items as are ready by then.
 
+mod batch;
+mod bytes;
 mod channel;
 mod remote;
 mod serving;
@@ -13,6 +15,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+pub(crate) use bytes::byte_stream_object;
+pub use bytes::{ByteSender, ByteStream};
 use channel::Receiver;
 pub use channel::{Closed, StreamSender};
 pub(crate) use remote::RemoteStream;
@@ -60,9 +64,12 @@ pub struct Stream<T> {
     source: Source<T>,
 }
 
+/// What makes items, as fast as it is asked for them.
+type Items<T> = Box<dyn Iterator<Item = Result<T, CallError>> + Send>;
+
 /// Where the items come from.
 pub(crate) enum Source<T> {
-    Iterator(Box<dyn Iterator<Item = Result<T, CallError>> + Send>),
+    Iterator(Items<T>),
     Channel(Receiver<T>),
     Async(Pin<Box<dyn futures_core::Stream<Item = Result<T, CallError>> + Send>>),
     Peer(Box<RemoteStream<T>>),
@@ -125,6 +132,22 @@ impl<T: 'static> Stream<T> {
 
     pub(crate) fn into_source(self) -> Source<T> {
         self.source
+    }
+
+    /// Takes the iterator that makes the items, if that is where they come from.
+    fn take_iterator(&mut self) -> Option<Items<T>> {
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Iterator(items) => Some(items),
+            source => {
+                self.source = source;
+                None
+            }
+        }
+    }
+
+    /// Whether nothing more comes.
+    fn has_ended(&self) -> bool {
+        matches!(self.source, Source::Ended)
     }
 
     fn next_until(&mut self, deadline: Option<Instant>, after: Duration) -> Option<Result<T, CallError>> {
