@@ -41,7 +41,7 @@
 //! `tokio` is for plugins whose `async` methods use tokio's timers, sockets and tasks: they run in the
 //! multi-thread runtime that [`serve()`] is called in, or else in one of two threads that the first of them
 //! starts. What they need of tokio beside the runtime is named in the plugin's own dependency on it, as
-//! `features = ["net", "time"]`.
+//! `features = ["net", "time"]`. A [`ByteStream`] is an `AsyncRead` then, and a [`ByteSender`] an `AsyncWrite`.
 
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -109,7 +109,7 @@ pub use options::WhenFull;
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};
 pub use plugin_macros::{Plugin, plugin_interface};
 pub use serve::{is_plugin_process, serve};
-pub use stream::{Closed, Stream, StreamSender};
+pub use stream::{ByteSender, ByteStream, Closed, Stream, StreamSender};
 
 /// What the methods of an interface return: [`CallError`] unless they name an error of their own.
 pub type Result<T, E = CallError> = core::result::Result<T, E>;

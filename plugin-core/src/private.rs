@@ -16,6 +16,6 @@ pub use crate::plugin::{Plugin, Registry};
 pub use crate::proto::codec;
 pub use crate::remote::Remote;
 pub use crate::shape::{
-    Boxed, Bytes, DeserializeAs, Map, MaybeBytes, Obj, Opt, PathBytes, Same, Seq, SerializeAs, Streamed,
-    Text, Tuple,
+    Boxed, ByteStreamed, Bytes, DeserializeAs, Map, MaybeBytes, Obj, Opt, PathBytes, Same, Seq, SerializeAs,
+    Streamed, Text, Tuple,
 };

@@ -25,7 +25,7 @@ pub use maybe_bytes::MaybeBytes;
 pub use nested::{Boxed, Map, Opt, Seq, Tuple};
 pub use object::Obj;
 pub use path::PathBytes;
-pub use streamed::Streamed;
+pub use streamed::{ByteStreamed, Streamed};
 pub use text::Text;
 
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};

@@ -4,6 +4,8 @@
 //! and a stream needs no credit of its own beside the calls. To ask costs as much as a call; a batch has as many
 //! items as are ready by then.
 
+mod batch;
+mod bytes;
 mod channel;
 mod remote;
 mod serving;
@@ -15,6 +17,8 @@ use core::task::{Context, Poll};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+pub(crate) use bytes::byte_stream_object;
+pub use bytes::{ByteSender, ByteStream};
 use channel::Receiver;
 pub use channel::{Closed, StreamSender};
 pub(crate) use remote::{RemoteStream, block_on};
@@ -86,9 +90,12 @@ pub struct Stream<T> {
     source: Mutex<Source<T>>,
 }
 
+/// What makes items, as fast as it is asked for them.
+type Items<T> = Box<dyn Iterator<Item = Result<T, CallError>> + Send>;
+
 /// Where the items come from.
 pub(crate) enum Source<T> {
-    Iterator(Box<dyn Iterator<Item = Result<T, CallError>> + Send>),
+    Iterator(Items<T>),
     Channel(Receiver<T>),
     Async(Pin<Box<dyn futures_core::Stream<Item = Result<T, CallError>> + Send>>),
     Peer(Box<RemoteStream<T>>),
@@ -168,6 +175,22 @@ impl<T: 'static> Stream<T> {
 
     fn source(&mut self) -> &mut Source<T> {
         self.source.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the iterator that makes the items, if that is where they come from.
+    fn take_iterator(&mut self) -> Option<Items<T>> {
+        match std::mem::replace(self.source(), Source::Ended) {
+            Source::Iterator(items) => Some(items),
+            source => {
+                *self.source() = source;
+                None
+            }
+        }
+    }
+
+    /// Whether nothing more comes.
+    fn has_ended(&mut self) -> bool {
+        matches!(self.source(), Source::Ended)
     }
 
     fn next_until(&mut self, deadline: Option<Instant>, after: Duration) -> Option<Result<T, CallError>> {

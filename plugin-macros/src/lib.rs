@@ -142,17 +142,18 @@ use proc_macro::TokenStream;
 ///
 /// `Box<dyn Trait>` and `Arc<dyn Trait>` are handed over, as arguments and return values: the receiver gets
 /// an object that calls the one of the sender, for as long as it keeps it. `Stream<T>` hands over values
-/// one after another. Both also travel inside of `Option`, `Vec`, tuples, the values of `HashMap` and
-/// `BTreeMap`, and the `Result` of a method.
+/// one after another, and `ByteStream` bytes, such as the contents of a file. All of them also travel inside of
+/// `Option`, `Vec`, tuples, the values of `HashMap` and `BTreeMap`, and the `Result` of a method.
 ///
 /// ```
 /// use std::sync::Arc;
 ///
-/// use plugin_core::{Result, Stream, plugin_interface};
+/// use plugin_core::{ByteStream, Result, Stream, plugin_interface};
 ///
 /// #[plugin_interface]
 /// trait Table: Send + Sync {
 ///     fn rows(&self) -> Result<Stream<Vec<u8>>>;
+///     fn import(&self, csv: ByteStream) -> Result<u64>;
 /// }
 ///
 /// #[plugin_interface]

@@ -2,7 +2,7 @@
 //!
 //! Only syntax is known here. `Vec<u8>`, `[u8]`, `Path` and `PathBuf` are recognised by name, alone or
 //! inside of other types of the standard library, `str`, `String` and `Bytes` where they are a whole value
-//! and may be large; `Box<dyn …>`, `Arc<dyn …>` and `Stream` stay where they are and only a handle travels;
+//! and may be large; `Box<dyn …>`, `Arc<dyn …>`, `Stream` and `ByteStream` stay where they are and only a handle travels;
 //! everything else, an alias among it, has the shape
 //! `Same`. What shape a type has never shows in its bytes, only in the time that they take and in
 //! whether a path may be other than UTF-8.
@@ -50,6 +50,7 @@ pub(crate) enum Shape {
     PathBytes,
     Obj,
     Streamed(Box<Self>),
+    ByteStreamed,
     Opt(Box<Self>),
     Seq(Box<Self>),
     Boxed(Box<Self>),
@@ -108,6 +109,7 @@ impl Shape {
                 Some(Std::Path) => Self::PathBytes,
                 Some(Std::Object(_)) => Self::Obj,
                 Some(Std::Stream(item)) => Self::Streamed(Box::new(Self::of_part(item))),
+                Some(Std::ByteStream) => Self::ByteStreamed,
                 _ => Self::Same,
             },
             _ => Self::Same,
@@ -117,7 +119,7 @@ impl Shape {
     /// Whether values have objects or streams in them, which are given away and so never borrowed.
     pub(crate) fn has_handle(&self) -> bool {
         match self {
-            Self::Obj | Self::Streamed(_) => true,
+            Self::Obj | Self::Streamed(_) | Self::ByteStreamed => true,
             Self::Opt(inner) | Self::Seq(inner) | Self::Boxed(inner) => inner.has_handle(),
             Self::Map(inner) => inner.iter().any(Self::has_handle),
             Self::Tuple(inner) => inner.iter().any(Self::has_handle),
@@ -153,6 +155,7 @@ impl Shape {
             Self::Text => simple("Text"),
             Self::PathBytes => simple("PathBytes"),
             Self::Obj => simple("Obj"),
+            Self::ByteStreamed => simple("ByteStreamed"),
             Self::Streamed(inner) => nested("Streamed", std::slice::from_ref(inner)),
             Self::Opt(inner) => nested("Opt", std::slice::from_ref(inner)),
             Self::Seq(inner) => nested("Seq", std::slice::from_ref(inner)),
@@ -277,7 +280,7 @@ pub(crate) fn opaque_parts(ty: &Type) -> Vec<&Type> {
             Some(Std::Map(first, second) | Std::Result(first, second)) => {
                 [first, second].into_iter().flat_map(opaque_parts).collect()
             }
-            Some(Std::Path | Std::Plain) => Vec::new(),
+            Some(Std::ByteStream | Std::Path | Std::Plain) => Vec::new(),
             // A type that borrows from the call cannot be judged apart from it.
             None if has_lifetime(path) => Vec::new(),
             None => vec![ty],
@@ -286,7 +289,7 @@ pub(crate) fn opaque_parts(ty: &Type) -> Vec<&Type> {
     }
 }
 
-/// A type that is looked into: of the standard library, but for one.
+/// A type that is known: of the standard library, but for two.
 #[derive(Clone, Copy)]
 pub(crate) enum Std<'t> {
     Option(&'t Type),
@@ -298,6 +301,8 @@ pub(crate) enum Std<'t> {
     Object(&'t Type),
     /// Of this crate: values that arrive one after another.
     Stream(&'t Type),
+    /// Of this crate: bytes that arrive one after another.
+    ByteStream,
     Map(&'t Type, &'t Type),
     Result(&'t Type, &'t Type),
     Path,
@@ -327,6 +332,7 @@ pub(crate) fn std_type(ty: &TypePath) -> Option<Std<'_>> {
         ("Box", &[inner]) if is_object(inner) => ("boxed", Std::Object(inner)),
         ("Arc", &[inner]) if is_object(inner) => ("sync", Std::Object(inner)),
         ("Stream", &[item]) => ("plugin_core", Std::Stream(item)),
+        ("ByteStream", &[]) => ("plugin_core", Std::ByteStream),
         ("Box", &[inner]) => ("boxed", Std::Box(inner)),
         ("Cow", &[inner]) => ("borrow", Std::Cow(inner)),
         ("HashSet" | "BTreeSet" | "VecDeque", &[inner]) => ("collections", Std::Set(inner)),

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plugin_core::{Result, Stream, plugin_interface};
+use plugin_core::{ByteStream, Result, Stream, plugin_interface};
 
 #[plugin_interface]
 trait Table: Send + Sync {
@@ -21,6 +21,7 @@ trait Kv {
     fn lifetimes<'a>(&self, a: Box<dyn Table + 'a>, b: Arc<dyn Table + '_>) -> Result<()>;
     fn bounds(&self, a: Box<dyn Table + Unpin>, b: Arc<dyn Send + Sync>) -> Result<()>;
     fn streams(&self, a: Stream<&str>, b: Stream<std::borrow::Cow<'_, str>>) -> Result<Stream<&[u8]>>;
+    fn byte_streams(&self, a: &ByteStream, b: Box<ByteStream>, c: HashMap<ByteStream, u8>) -> Result<[ByteStream; 2]>;
 }
 
 fn main() {}

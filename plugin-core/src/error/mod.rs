@@ -209,9 +209,22 @@ impl From<String> for CallError {
     }
 }
 
+/// What was a `CallError` before it became an error of a read is that again.
 impl From<std::io::Error> for CallError {
     fn from(error: std::io::Error) -> Self {
-        Self::from_error(&error)
+        error.downcast().unwrap_or_else(|error| Self::from_error(&error))
+    }
+}
+
+/// `TimedOut` where no reply came in time, `ConnectionAborted` where the peer is gone, and `Other` for all else.
+impl From<CallError> for std::io::Error {
+    fn from(error: CallError) -> Self {
+        let kind = match &error {
+            CallError::TimedOut(_) => std::io::ErrorKind::TimedOut,
+            CallError::Disconnected(_) => std::io::ErrorKind::ConnectionAborted,
+            _ => std::io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -5,11 +5,11 @@ use core::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 
-use super::{DeserializeAs, Same, SerializeAs};
+use super::{Bytes, DeserializeAs, Same, SerializeAs};
 use crate::callback::{Attached, Granted};
 use crate::handover;
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
-use crate::stream::{RemoteStream, Source, Stream, stream_object};
+use crate::stream::{ByteStream, RemoteStream, Source, Stream, byte_stream_object, stream_object};
 
 /// `Stream<T>` around the shape of `T`: a message names it by its place in the list of what it hands over.
 #[derive(Debug)]
@@ -78,5 +78,52 @@ impl<T: Serialize + Send + 'static> Serialize for Stream<T> {
 impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Stream<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Streamed::<Same>::deserialize_as(deserializer)
+    }
+}
+
+/// `ByteStream`, which a message names as it does a stream of byte strings.
+#[derive(Debug)]
+pub struct ByteStreamed;
+
+impl SerializeAs<ByteStream> for ByteStreamed {
+    const HANDS_OVER: bool = true;
+
+    fn serialize_as<S: Serializer>(value: &ByteStream, serializer: S) -> Result<S::Ok, S::Error> {
+        let attached = || attached_bytes(value.hand_over());
+        handover::attach(attached).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    fn encode_owned(value: ByteStream, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
+        out.attach(attached_bytes(value), limit)
+    }
+}
+
+fn attached_bytes(stream: ByteStream) -> Attached {
+    Attached::Object { object: byte_stream_object(stream), lease: None }
+}
+
+impl<'de> DeserializeAs<'de, ByteStream> for ByteStreamed {
+    const HANDS_OVER: bool = true;
+
+    fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<ByteStream, D::Error> {
+        <Streamed<Bytes> as DeserializeAs<'de, Stream<Vec<u8>>>>::deserialize_as(deserializer).map(Into::into)
+    }
+
+    fn decode(decoder: &mut Decoder<'de>) -> Result<ByteStream, DecodeError> {
+        <Streamed<Bytes> as DeserializeAs<'de, Stream<Vec<u8>>>>::decode(decoder).map(Into::into)
+    }
+}
+
+/// Within a value that is handed over.
+impl Serialize for ByteStream {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ByteStreamed::serialize_as(self, serializer)
+    }
+}
+
+/// Within a value that was handed over.
+impl<'de> Deserialize<'de> for ByteStream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ByteStreamed::deserialize_as(deserializer)
     }
 }

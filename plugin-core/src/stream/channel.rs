@@ -4,6 +4,7 @@ use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use crate::error::CallError;
@@ -11,7 +12,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 
 /// The end of a [`Stream`](super::Stream) where its items go in, see [`Stream::channel`](super::Stream::channel).
 ///
-/// The stream ends when all clones of this one are dropped.
+/// The stream ends when all clones of this one are dropped; with an error, as soon as one of them is dropped while its
+/// thread panics. A task that is cancelled drops its clone like one that is done.
 pub struct StreamSender<T> {
     shared: Arc<Shared<T>>,
 }
@@ -73,7 +75,7 @@ impl<T> StreamSender<T> {
         })
     }
 
-    /// Ends the stream with an error.
+    /// Ends the stream with an error, for which there is always room.
     pub fn fail(self, error: impl Into<CallError>) {
         // Whoever is gone needs no error.
         let _ = self.put(Err(error.into()));
@@ -126,7 +128,7 @@ impl<T> StreamSender<T> {
 
     pub(super) fn put(&self, item: Result<T, CallError>) -> Result<(), Result<T, CallError>> {
         let mut state = lock(&self.shared.state);
-        while !state.is_closed && state.items.len() >= state.capacity {
+        while item.is_ok() && !state.is_closed && state.items.len() >= state.capacity {
             state = wait(&self.shared.room, state, None).expect("there is no deadline");
         }
         if state.is_closed {
@@ -228,6 +230,10 @@ impl<T> Clone for StreamSender<T> {
 
 impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // Who takes the items must not believe that these were all. Whoever is gone need not know.
+            let _ = self.put(Err(CallError::failed("what makes the items of a stream panicked")));
+        }
         let mut state = lock(&self.shared.state);
         state.senders -= 1;
         if state.senders > 0 {

@@ -9,23 +9,20 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::batch::{Arrived, Decode};
 use super::serving::NEXT;
 use crate::error::{CallError, CallTarget, Delivery};
 use crate::io::objects::{Lease, Received};
 use crate::outgoing::OutgoingCall;
-use crate::proto::codec::{Budget, DecodeError, Decoder};
 use crate::remote::Remote;
 use crate::reply::Callee;
-use crate::shape::{DeserializeAs, Same};
-
-/// What stands before the items of a batch: how many there are, and whether they are the last.
-pub(super) const PREFIX_LEN: usize = 5;
+use crate::shape::DeserializeAs;
 
 /// The items of a peer.
 pub(crate) struct RemoteStream<T> {
     remote: Remote,
-    decode: fn(&mut Decoder<'_>) -> Result<T, DecodeError>,
-    batch: Option<Batch>,
+    decode: Decode<T>,
+    batch: Option<Arrived>,
     /// A batch that was asked for by a task, or by a thread that gave up waiting.
     asked: Option<Asked>,
 }
@@ -34,15 +31,6 @@ type Asked = Pin<Box<dyn Future<Output = Result<Received, CallError>> + Send>>;
 
 /// Nothing came in time.
 pub(super) struct TimedOut;
-
-/// Items that have arrived.
-struct Batch {
-    received: Received,
-    /// Where the next item begins.
-    at: usize,
-    left: u32,
-    is_last: bool,
-}
 
 impl<T> RemoteStream<T> {
     /// A stream whose items have the shape `X`.
@@ -95,25 +83,20 @@ impl<T> RemoteStream<T> {
 
     /// The next item of the batch that is here, or the end; `None` if a batch has to be asked for.
     fn next_here(&mut self) -> Option<Option<Result<T, CallError>>> {
-        let batch = self.batch.as_mut()?;
-        if batch.left > 0 {
-            let budget = self.remote.connection.budget();
-            let item = batch.next(self.decode, budget);
-            return Some(Some(
-                item.unwrap_or_else(|error| Err(not_decoded(&self.remote, &error.to_string()))),
-            ));
+        let next = self.batch.as_mut()?.next(self.decode, self.remote.connection.budget());
+        match next {
+            Ok(None) => {
+                self.batch = None;
+                None
+            }
+            Ok(next) => next,
+            Err(error) => Some(Some(Err(not_decoded(&self.remote, &error.to_string())))),
         }
-        if batch.is_last {
-            return Some(None);
-        }
-        self.batch = None;
-        None
     }
 
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
-        let batch =
-            Batch::new(received?).ok_or_else(|| not_decoded(&self.remote, "a batch has no prefix"))?;
-        self.batch = Some(batch);
+        let batch = Arrived::new(received?);
+        self.batch = Some(batch.ok_or_else(|| not_decoded(&self.remote, "a batch has no prefix"))?);
         Ok(())
     }
 }
@@ -124,43 +107,6 @@ fn ask(remote: &Remote) -> OutgoingCall<'_> {
 
 fn not_decoded(remote: &Remote, reason: &str) -> CallError {
     Callee { remote, name: "next" }.not_decoded(reason)
-}
-
-impl Batch {
-    fn new(mut received: Received) -> Option<Self> {
-        let payload = &mut received.frame.payload;
-        let (count, rest) = payload.head.split_first_chunk()?;
-        let (left, is_last) = (u32::from_le_bytes(*count), *rest.first()? != 0);
-        if left > 1 {
-            // The hint is of use for the only item.
-            payload.head.append(&mut payload.bulk);
-        }
-        Some(Self { received, at: PREFIX_LEN, left, is_last })
-    }
-
-    fn next<T>(
-        &mut self,
-        decode: fn(&mut Decoder<'_>) -> Result<T, DecodeError>,
-        budget: Budget,
-    ) -> Result<Result<T, CallError>, DecodeError> {
-        let payload = &mut self.received.frame.payload;
-        let len = payload.head.len();
-        let mut decoder = Decoder::after(self.at, payload, budget).with_handles(&mut self.received.handles);
-        self.left -= 1;
-        let item = match decoder.next_as::<Same, u8>()? {
-            0 => Ok(decode(&mut decoder)?),
-            _ => {
-                self.left = 0;
-                Err(CallError::failed(decoder.next_as::<Same, String>()?))
-            }
-        };
-        if self.left == 0 {
-            decoder.finish()?;
-        } else {
-            self.at = len - decoder.left();
-        }
-        Ok(item)
-    }
 }
 
 /// The error of a stream that gave nothing in time.

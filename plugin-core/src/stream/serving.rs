@@ -7,17 +7,16 @@ use core::task::{Context, Poll};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::batch::Outgoing;
 use super::channel::{self, Receiver};
 use super::{Source, Stream};
 use crate::callback::Shared;
 use crate::error::CallError;
-use crate::incoming::{Answer, Outcome, Refusal, Reply, Request};
+use crate::incoming::{Answer, Outcome, Refusal, Request};
 use crate::interface::method_id;
 use crate::io::lock;
 use crate::panic::catch;
-use crate::proto::codec::Message;
-use crate::proto::frame::Kind;
-use crate::shape::{Same, SerializeAs};
+use crate::shape::SerializeAs;
 use crate::sync::{Mutex, spawn};
 
 /// The method that gives the next batch.
@@ -35,10 +34,6 @@ const FIRST_AHEAD: usize = 16;
 
 /// How many items it is ahead at most: of empty ones, too, there must be an end.
 const MAX_AHEAD: usize = 16 * 1024;
-
-/// An item, or why there is none.
-const ITEM: u8 = 0;
-const ERROR: u8 = 1;
 
 /// What the peer asks for batches.
 struct Serving<T, X> {
@@ -118,24 +113,24 @@ impl<T: Send + 'static> State<T> {
 
     /// A batch of what is ready, as soon as there is something.
     fn poll_batch<X: SerializeAs<T>>(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Answer> {
-        let mut batch = Batch::new(limit);
+        let mut batch = Outgoing::new(limit);
         while !batch.is_full() {
             match self.poll_item(context) {
                 Poll::Ready(Some(Ok(item))) => batch.push::<X, T>(item),
                 Poll::Ready(Some(Err(error))) => batch.fail(&error),
-                Poll::Ready(None) => batch.is_last = true,
-                Poll::Pending if batch.count == 0 => return Poll::Pending,
+                Poll::Ready(None) => batch.end(),
+                Poll::Pending if batch.count() == 0 => return Poll::Pending,
                 Poll::Pending => break,
             }
         }
-        if batch.is_last {
+        if batch.is_last() {
             self.source = Source::Ended;
             self.ready = VecDeque::new();
         }
         if self.is_pumped
             && let Source::Channel(items) = &mut self.source
         {
-            let each = batch.message.len() / batch.count.max(1) as usize;
+            let each = batch.len() / batch.count().max(1) as usize;
             items.set_capacity((AHEAD / each.max(1)).clamp(1, MAX_AHEAD));
         }
         Poll::Ready(batch.seal())
@@ -167,59 +162,3 @@ impl<T: Send + 'static> State<T> {
         })
     }
 }
-
-/// Items on their way out, behind how many there are and whether they are the last.
-struct Batch {
-    message: Message<'static>,
-    count: u32,
-    is_last: bool,
-    limit: usize,
-}
-
-impl Batch {
-    fn new(limit: usize) -> Self {
-        Self { message: Message::with_room(super::remote::PREFIX_LEN), count: 0, is_last: false, limit }
-    }
-
-    fn is_full(&self) -> bool {
-        self.is_last || self.message.len() >= BATCH || self.message.has_bulk()
-    }
-
-    fn push<X: SerializeAs<T>, T>(&mut self, item: T) {
-        // The same for an item that comes first in a batch and for one that does not.
-        let limit = (self.message.len() + self.limit.saturating_sub(BATCH)).min(self.limit);
-        let mark = self.message.mark();
-        let encoded = self
-            .message
-            .append::<Same, u8>(&ITEM, limit)
-            .and_then(|()| X::encode_owned(item, &mut self.message, limit));
-        match encoded {
-            Ok(()) => self.count += 1,
-            Err(error) => {
-                self.message.rewind(mark);
-                self.fail(&CallError::failed(format!("an item of a stream cannot be sent: {error}")));
-            }
-        }
-    }
-
-    fn fail(&mut self, error: &CallError) {
-        let text = crate::text::bounded(error.to_string(), MAX_ERROR);
-        let encoded = self
-            .message
-            .append::<Same, u8>(&ERROR, usize::MAX)
-            .and_then(|()| self.message.append::<Same, str>(&text, usize::MAX));
-        self.count += u32::from(encoded.is_ok());
-        self.is_last = true;
-    }
-
-    fn seal(mut self) -> Answer {
-        let mut prefix = [0; super::remote::PREFIX_LEN];
-        prefix[..4].copy_from_slice(&self.count.to_le_bytes());
-        prefix[4] = u8::from(self.is_last);
-        self.message.set_room(&prefix);
-        Ok(Reply { kind: Kind::Reply, message: self.message })
-    }
-}
-
-/// The longest text of an error that ends a stream, in bytes.
-const MAX_ERROR: usize = 16 * 1024;

@@ -121,6 +121,7 @@ fn objects_and_streams_are_given_away() {
         trait Database {
             fn open(&self, name: &str) -> Result<Box<dyn Table>>;
             fn put(&self, tables: Vec<(u8, Arc<dyn Table + Send + Sync>)>, lines: Stream<Vec<u8>>) -> Result<()>;
+            fn copy(&self, file: ByteStream) -> Result<ByteStream>;
         }
     });
     assert_contains(
@@ -135,6 +136,9 @@ fn objects_and_streams_are_given_away() {
                 ::plugin_core::__private::Streamed<::plugin_core::__private::Bytes>, _>(\"lines\", lines);",
             "let arg1: Stream<Vec<u8>> = call.arg::<
                 ::plugin_core::__private::Streamed<::plugin_core::__private::Bytes>, _>(\"lines\")?;",
+            "call.arg_owned::<::plugin_core::__private::ByteStreamed, _>(\"file\", file);",
+            "let arg0: ByteStream = call.arg::<::plugin_core::__private::ByteStreamed, _>(\"file\")?;",
+            "call.result::<::plugin_core::__private::ByteStreamed, ::plugin_core::__private::Same, _,",
         ],
     );
 }
@@ -153,6 +157,11 @@ fn shapes_of_objects_and_streams() {
         (parse_quote!(plugin_core::Stream<Option<Vec<u8>>>), "Streamed Opt Bytes"),
         (parse_quote!(mine::Stream<u8>), "Same"),
         (parse_quote!(Stream<Box<dyn Table>>), "Streamed Obj"),
+        (parse_quote!(ByteStream), "ByteStreamed"),
+        (parse_quote!(plugin_core::ByteStream), "ByteStreamed"),
+        (parse_quote!(mine::ByteStream), "Same"),
+        (parse_quote!(ByteStream<u8>), "Same"),
+        (parse_quote!(HashMap<String, Option<ByteStream>>), "Map Same, Opt ByteStreamed"),
     ] {
         assert_eq!(shape(ty), expected);
     }
@@ -313,6 +322,7 @@ fn canonical_texts_of_callbacks() {
             "(Option<&dynFn()->Result<dynKv>>)->()",
         ),
         (quote!(fn a(&self, a: Stream<Vec<u8>>) -> Arc<Kv>), "(Stream<Vec<u8>>)->Arc<Kv>"),
+        (quote!(fn a(&self, a: plugin_core::ByteStream) -> ByteStream), "(ByteStream)->ByteStream"),
         (
             quote!(
                 #[plugin(oneway)]

@@ -264,6 +264,11 @@ impl<'a> Check<'a> {
                 }
                 self.at(Place { in_stream: true, ..self.place }, |check| check.part(item));
             }
+            Some(Std::ByteStream) => {
+                if let Some(text) = self.place.no_objects {
+                    self.errors.at(ty, text);
+                }
+            }
             Some(Std::Option(inner) | Std::Vec(inner)) => self.part(inner),
             Some(Std::Map(key, value)) => {
                 self.without_objects(errors::OBJECT_AS_KEY, |check| check.part(key));

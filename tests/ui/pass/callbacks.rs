@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use plugin_core::{CallError, Result, Stream, plugin_interface};
+use plugin_core::{ByteStream, CallError, Result, Stream, plugin_interface};
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Row {
@@ -59,6 +59,7 @@ pub trait Callbacks {
         &self,
         a: &dyn Fn(Arc<dyn other::Shared>, Stream<Row>) -> Box<dyn other::Shared>,
         b: &mut dyn FnMut() -> Result<Vec<Arc<dyn other::Shared>>>,
+        c: &dyn Fn(ByteStream) -> Result<Option<ByteStream>>,
     ) -> Result<()>;
     fn names(&self, call: &dyn Fn(u8), cb0: Option<&dyn Progress>, arg0: &mut dyn FnMut(&str), remote: u8)
     -> Result<()>;

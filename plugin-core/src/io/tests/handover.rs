@@ -1,6 +1,7 @@
 //! Streams and objects within types that derive serde's traits.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use super::support::{LIMITS, Pair};
 use crate::interface::Client;
 use crate::io::lock;
 use crate::proto::codec::{Budget, decode, encode};
-use crate::{CallError, Result, Stream};
+use crate::{ByteStream, CallError, Result, Stream};
 
 #[plugin_core::plugin_interface]
 trait Cup: Send + Sync {
@@ -35,6 +36,7 @@ struct Order {
     name: String,
     numbers: Stream<u64>,
     more: Vec<Option<Stream<String>>>,
+    recipe: ByteStream,
     #[serde(with = "plugin_core::object")]
     cup: Arc<dyn Cup>,
     #[serde(with = "plugin_core::object")]
@@ -90,6 +92,7 @@ fn order(name: &str) -> Order {
         name: name.to_owned(),
         numbers: Stream::new(0..10),
         more: vec![None, Some(Stream::new(["one".to_owned(), "two".to_owned()])), Some(Stream::new([]))],
+        recipe: ByteStream::from(b"shake well".to_vec()),
         cup: cup(),
         cups,
         last: Either::Left(cup()),
@@ -119,6 +122,7 @@ impl Bar for Tavern {
     fn look(&self, order: &Order, tip: &str) -> Result<u64> {
         assert_eq!(tip, "tip");
         // What was handed over with the message is there for whoever reads it first.
+        assert_eq!(order.name, "lent");
         order.cup.fill(7)
     }
 
@@ -148,6 +152,10 @@ fn bar() -> (Pair, BarClient) {
 fn check(back: Order, sent: [Arc<dyn Cup>; 2]) {
     assert_eq!(back.name, "one two");
     assert_eq!(back.numbers.collect::<Result<Vec<_>>>().unwrap(), [45]);
+    let mut recipe = String::new();
+    let mut bytes = back.recipe;
+    bytes.read_to_string(&mut recipe).unwrap();
+    assert_eq!(recipe, "shake well");
     let Either::Right { numbers } = back.last else { panic!("it is {:?}", back.last) };
     assert_eq!(numbers.sum::<Result<u64>>().unwrap(), 6);
     // They are the objects themselves, not clients of clients.

@@ -1,5 +1,6 @@
 //! Connections in one process: both sides over a transport in memory.
 
+mod byte_streams;
 mod calls;
 mod faults;
 mod handover;

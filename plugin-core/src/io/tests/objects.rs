@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::support::{LIMITS, Pair, patience};
 use crate::interface::Client;
 use crate::io::lock;
+use crate::proto::hello::WireLimits;
 use crate::{CallError, Result, Stream, StreamSender};
 
 #[plugin_core::plugin_interface]
@@ -140,8 +141,12 @@ struct Both {
 }
 
 fn both() -> Both {
+    within(LIMITS)
+}
+
+fn within(limits: WireLimits) -> Both {
     let shop = Arc::new(Shop::default());
-    let pair = Pair::serving(LIMITS, LIMITS, Arc::new(WorkshopServer::shared(Arc::clone(&shop))));
+    let pair = Pair::serving(limits, limits, Arc::new(WorkshopServer::shared(Arc::clone(&shop))));
     let client = WorkshopClient::from_remote(pair.host.remote(1, None));
     Both { pair, shop, client }
 }
@@ -249,6 +254,19 @@ fn streams_go_both_ways() {
     let back: Result<Vec<_>> = both.client.bytes(Stream::from(chunks.clone())).unwrap().collect();
     assert_eq!(back.unwrap(), chunks);
     both.wait_until_nothing_is_lent();
+}
+
+/// Although a whole batch would be larger.
+#[test]
+fn items_of_a_stream_fit_into_small_messages() {
+    let both = within(WireLimits { message: 1000, ..LIMITS });
+    assert_eq!(both.client.sum(Stream::new(0..1000)).unwrap(), (0..1000).sum());
+    let chunks = vec![vec![1; 600], vec![2; 10], vec![3; 700]];
+    let back: Result<Vec<_>> = both.client.bytes(Stream::from(chunks.clone())).unwrap().collect();
+    assert_eq!(back.unwrap(), chunks);
+    let error =
+        both.client.bytes(vec![vec![0; 10], vec![0; 800]].into()).unwrap().last().unwrap().unwrap_err();
+    assert!(error.to_string().contains("the limit is"), "{error}");
 }
 
 #[test]

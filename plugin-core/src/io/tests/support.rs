@@ -435,7 +435,17 @@ impl Pair {
         service: Arc<dyn Service>,
     ) -> Self {
         // Smaller than most messages, so that they are taken in pieces.
-        let (ours, theirs) = memory::pair(100);
+        Self::over(100, host_limits, plugin_limits, service)
+    }
+
+    /// The same over a connection that holds this many bytes in each direction.
+    pub(super) fn over(
+        capacity: usize,
+        host_limits: WireLimits,
+        plugin_limits: WireLimits,
+        service: Arc<dyn Service>,
+    ) -> Self {
+        let (ours, theirs) = memory::pair(capacity);
         let tester = Arc::default();
         let plugin = serve_service(Arc::new(theirs), plugin_limits, service);
         let ours: Arc<dyn Transport> = Arc::new(ours);
