@@ -9,6 +9,10 @@ mod async_calls;
 #[cfg(test)]
 mod attack;
 #[cfg(test)]
+mod callback_ends;
+#[cfg(test)]
+mod callbacks;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cancellation;
