@@ -41,7 +41,10 @@ fn a_panic_of_a_callback_unwinds_where_it_was_lent_and_nothing_else_notices() {
         // The method saw its callback panic; when it called again, the call that lent it was over.
         wait_for("the methods end", || caller.kept().unwrap().len() == 40);
         for pair in caller.kept().unwrap().chunks(2) {
-            assert_says(&pair[0], &["Panicked: `number` of the host panicked", "the cup broke", "a defect of the host"]);
+            assert_says(
+                &pair[0],
+                &["Panicked: `number` of the host panicked", "the cup broke", "a defect of the host"],
+            );
             assert_says(&pair[1], &["Cancelled:"]);
         }
         assert_eq!(held.join().unwrap().unwrap(), 100_000);

@@ -34,6 +34,8 @@ mod hostile;
 mod launching;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod objects;
 #[cfg(feature = "tokio")]
 #[cfg(test)]
 mod on_tokio;

@@ -340,7 +340,7 @@ mod tests {
             ),
         ] {
             let text = error.to_string();
-            assert!(text.contains(expected) && !text.contains("plugin"), "{text}");
+            assert!(text.contains(expected) && !text.contains("plugin `"), "{text}");
         }
     }
 

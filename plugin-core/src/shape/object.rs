@@ -6,9 +6,9 @@ use serde::de::{Deserializer, Error as _};
 use serde::ser::{Error as _, Serializer};
 
 use super::{DeserializeAs, SerializeAs};
-use crate::callback::{Attached, Granted, SharedObject};
+use crate::callback::{Attached, Granted, Shared, SharedObject};
 use crate::dynamic::DynInterface;
-use crate::identity::lease_of;
+use crate::identity::{Meaning, Place, Standing, meaning_at};
 use crate::interface::Client;
 use crate::io::objects::Lease;
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
@@ -32,11 +32,11 @@ where
     }
 
     fn encode<'a>(value: &'a Arc<T>, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
-        attach(lease_of(&**value), Arc::clone(value), out, limit)
+        attach(meaning_at(Place::in_arc(value)), Arc::clone(value), out, limit)
     }
 
     fn encode_owned(value: Arc<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
-        attach(lease_of(&*value), value, out, limit)
+        attach(meaning_at(Place::in_arc(&value)), value, out, limit)
     }
 }
 
@@ -52,12 +52,12 @@ where
 
     fn encode_owned(value: Box<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
         // Before it moves.
-        attach::<T>(lease_of(&*value), Arc::from(value), out, limit)
+        attach::<T>(meaning_at(Place::in_box(&*value)), Arc::from(value), out, limit)
     }
 }
 
 fn attach<T>(
-    lease: Option<Arc<Lease>>,
+    meaning: Option<Meaning>,
     object: Arc<T>,
     out: &mut Message<'_>,
     limit: usize,
@@ -65,7 +65,24 @@ fn attach<T>(
 where
     T: DynInterface + Send + Sync + ?Sized + 'static,
 {
-    out.attach(Attached::Object { object: Arc::new(SharedObject(object)), lease }, limit)
+    let own = || -> Arc<dyn Shared> { Arc::new(SharedObject(Arc::clone(&object))) };
+    let (object, lease) = match meaning {
+        Some(Meaning::Theirs(lease)) => (own(), lease.upgrade()),
+        Some(Meaning::Ours(shared)) => match shared.original().downcast_ref::<Arc<T>>() {
+            // It may be one of another peer.
+            Some(original) => {
+                let lease = match meaning_at(Place::in_arc(original)) {
+                    Some(Meaning::Theirs(lease)) => lease.upgrade(),
+                    _ => None,
+                };
+                (shared, lease)
+            }
+            // With other markers than it has now it would not be known when it comes back.
+            None => (own(), None),
+        },
+        None => (own(), None),
+    };
+    out.attach(Attached::Object { object, lease }, limit)
 }
 
 impl<'de, T> DeserializeAs<'de, Arc<T>> for Obj
@@ -80,8 +97,14 @@ where
 
     fn decode(decoder: &mut Decoder<'de>) -> Result<Arc<T>, DecodeError> {
         match accept::<T>(decoder)? {
-            Accepted::Original(object) => Ok(object),
-            Accepted::Lease(lease) => Ok(client::<T, _>(&lease, T::shared)),
+            Accepted::Original(object, _) => Ok(object),
+            Accepted::Lease(lease) => {
+                let remote = remote::<T>(&lease);
+                let standing = remote.standing.later();
+                let object = T::shared(T::Client::from_remote(remote));
+                standing.at(Place::in_arc(&object), Meaning::Theirs(Arc::downgrade(&lease)));
+                Ok(object)
+            }
         }
     }
 }
@@ -98,16 +121,28 @@ where
 
     fn decode(decoder: &mut Decoder<'de>) -> Result<Box<T>, DecodeError> {
         match accept::<T>(decoder)? {
-            Accepted::Original(object) => T::forward(object).ok_or_else(|| not_this::<T>(decoder)),
-            Accepted::Lease(lease) => Ok(client::<T, _>(&lease, T::boxed)),
+            Accepted::Original(object, shared) => {
+                let standing = Standing::default();
+                let later = standing.later();
+                let object = T::forward(object, standing).ok_or_else(|| not_this::<T>(decoder))?;
+                later.at(Place::in_box(&*object), Meaning::Ours(shared));
+                Ok(object)
+            }
+            Accepted::Lease(lease) => {
+                let standing = Standing::default();
+                let later = standing.later();
+                let object = T::boxed(T::Client::from_remote(remote::<T>(&lease)), standing);
+                later.at(Place::in_box(&*object), Meaning::Theirs(Arc::downgrade(&lease)));
+                Ok(object)
+            }
         }
     }
 }
 
 /// What an object is for this side.
 enum Accepted<T: ?Sized> {
-    /// One of its own.
-    Original(Arc<T>),
+    /// One of its own, also as it was lent.
+    Original(Arc<T>, Arc<dyn Shared>),
     /// One of the peer.
     Lease(Arc<Lease>),
 }
@@ -116,7 +151,7 @@ fn accept<T: DynInterface + ?Sized + 'static>(decoder: &mut Decoder<'_>) -> Resu
     match decoder.next_handle()? {
         Granted::Theirs(lease) => Ok(Accepted::Lease(lease)),
         Granted::Ours(object) => match object.original().downcast_ref::<Arc<T>>() {
-            Some(object) => Ok(Accepted::Original(Arc::clone(object))),
+            Some(original) => Ok(Accepted::Original(Arc::clone(original), Arc::clone(&object))),
             None => Err(not_this::<T>(decoder)),
         },
     }
@@ -130,15 +165,7 @@ fn not_this<T: ?Sized>(decoder: &mut Decoder<'_>) -> DecodeError {
     ))
 }
 
-/// A client of an object, as a trait object.
-fn client<T, P>(lease: &Arc<Lease>, make: fn(T::Client) -> P) -> P
-where
-    T: DynInterface + ?Sized,
-    P: core::ops::Deref<Target = T>,
-{
-    let remote = Remote::leased(Arc::clone(lease), T::Client::INTERFACE.name);
-    let identity = remote.identity.later();
-    let object = make(T::Client::from_remote(remote));
-    identity.at(&*object, lease);
-    object
+/// What a client of an object calls.
+fn remote<T: DynInterface + ?Sized>(lease: &Arc<Lease>) -> Remote {
+    Remote::leased(Arc::clone(lease), T::Client::INTERFACE.name)
 }

@@ -65,11 +65,14 @@ impl Rivers for Springs {
         Ok((Stream::fallible(streams.into_iter().flatten()), last))
     }
     fn failing(&self, count: u64) -> Result<Stream<u64>> {
-        let items = (0..=count).map(move |number| if number < count { Ok(number) } else { Err("it ran dry") });
+        let items =
+            (0..=count).map(move |number| if number < count { Ok(number) } else { Err("it ran dry") });
         Ok(Stream::fallible(items))
     }
     fn panicking(&self, count: u64) -> Result<Stream<u64>> {
-        Ok(Stream::new((0..).map(move |number| if number < count { number } else { panic!("the dam broke") })))
+        Ok(Stream::new(
+            (0..).map(move |number| if number < count { number } else { panic!("the dam broke") }),
+        ))
     }
     fn endless(&self, block: u64) -> Result<Stream<Vec<u8>>> {
         let block = usize::try_from(block).map_err(CallError::failed)?;
