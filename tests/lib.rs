@@ -9,6 +9,10 @@ use std::time::Duration;
 use plugin_core::{CallError, Handshake, Result, plugin_interface};
 use serde::{Deserialize, Serialize};
 
+mod interfaces;
+
+pub use interfaces::*;
+
 /// The application of the test plugins that name one.
 pub const APPLICATION: Handshake = Handshake::new("orchard", 3);
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::identity::Standing;
 use crate::incoming::{Outcome, Request};
 use crate::interface::Client;
 
@@ -24,15 +25,15 @@ pub trait DynInterface {
     /// A client as the trait.
     fn borrowed(client: &Self::Client) -> &Self;
 
-    /// A client as the trait, owned.
-    fn boxed(client: Self::Client) -> Box<Self>;
+    /// A client as the trait, owned, in a type that nothing else has.
+    fn boxed(client: Self::Client, standing: Standing) -> Box<Self>;
 
     /// A client as the trait, shared.
     fn shared(client: Self::Client) -> Arc<Self>;
 
-    /// An object that comes back to its owner in a `Box`; `None` where its markers are `Send` or `Sync` alone, which an
-    /// `Arc` of it does not have.
-    fn forward(object: Arc<Self>) -> Option<Box<Self>>;
+    /// An object that comes back to its owner in a `Box`, in that type; `None` where its markers are `Send` or `Sync`
+    /// alone, which an `Arc` of it does not have.
+    fn forward(object: Arc<Self>, standing: Standing) -> Option<Box<Self>>;
 }
 
 /// A trait object that a peer may keep: calls of it arrive on any thread, at any time.
@@ -61,14 +62,16 @@ pub const fn is_handed_over<T: DynObject + ?Sized>() {}
 #[macro_export]
 macro_rules! __dyn_interface {
     ($interface:ident, $client:ident, $server:ident, $forward:ident) => {
-        $crate::__dyn_interface!($interface, $client, $server, [$forward]);
-        $crate::__dyn_interface!($interface, $client, $server, [], + ::core::marker::Send);
-        $crate::__dyn_interface!($interface, $client, $server, [], + ::core::marker::Sync);
+        $crate::__dyn_interface!($interface, $client, $server, $forward, [object]);
+        $crate::__dyn_interface!($interface, $client, $server, $forward, [], + ::core::marker::Send);
+        $crate::__dyn_interface!($interface, $client, $server, $forward, [], + ::core::marker::Sync);
         $crate::__dyn_interface!(
-            $interface, $client, $server, [$forward], + ::core::marker::Send + ::core::marker::Sync
+            $interface, $client, $server, $forward, [object], + ::core::marker::Send + ::core::marker::Sync
         );
     };
-    ($interface:ident, $client:ident, $server:ident, [$($forward:ident)?] $(, $($markers:tt)*)?) => {
+    (
+        $interface:ident, $client:ident, $server:ident, $forward:ident, [$($object:ident)?] $(, $($markers:tt)*)?
+    ) => {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
         impl<'a> $crate::__private::DynInterface for dyn $interface $($($markers)*)? + 'a {
@@ -82,8 +85,8 @@ macro_rules! __dyn_interface {
                 client
             }
 
-            fn boxed(client: $client) -> ::std::boxed::Box<Self> {
-                ::std::boxed::Box::new(client)
+            fn boxed(client: $client, standing: $crate::__private::Standing) -> ::std::boxed::Box<Self> {
+                ::std::boxed::Box::new($forward(::std::sync::Arc::new(client), standing))
             }
 
             fn shared(client: $client) -> ::std::sync::Arc<Self> {
@@ -91,8 +94,14 @@ macro_rules! __dyn_interface {
             }
 
             #[allow(unused_variables, reason = "where it has one marker only")]
-            fn forward(object: ::std::sync::Arc<Self>) -> ::core::option::Option<::std::boxed::Box<Self>> {
-                $(return ::core::option::Option::Some(::std::boxed::Box::new($forward(object)));)?
+            fn forward(
+                object: ::std::sync::Arc<Self>,
+                standing: $crate::__private::Standing,
+            ) -> ::core::option::Option<::std::boxed::Box<Self>> {
+                $(
+                    let $object = $forward(object, standing);
+                    return ::core::option::Option::Some(::std::boxed::Box::new($object));
+                )?
                 #[allow(unreachable_code, reason = "where it has both markers or none")]
                 ::core::option::Option::None
             }

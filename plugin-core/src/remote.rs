@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{CallError, CallTarget};
-use crate::identity::Identity;
+use crate::identity::Standing;
 use crate::io::connection::Connection;
 use crate::io::nested::lent_object;
 use crate::io::objects::Lease;
@@ -31,8 +31,8 @@ pub struct Remote {
     pub(crate) lender: Option<u64>,
     /// The methods of the interface that the peer was built without.
     lacking: Arc<[u64]>,
-    /// Of the client that it is in.
-    pub(crate) identity: Identity,
+    /// Of the client that it is in, where that is the contents of an `Arc`.
+    pub(crate) standing: Standing,
 }
 
 impl Remote {
@@ -56,7 +56,7 @@ impl Remote {
             lease: None,
             lender: None,
             lacking: Arc::new([]),
-            identity: Identity::default(),
+            standing: Standing::default(),
         }
     }
 

@@ -198,6 +198,19 @@ impl PluginProcess {
         self.connection.late_replies()
     }
 
+    /// How many objects and streams of the host the plugin holds now. Each time that one is handed over counts.
+    #[must_use]
+    pub fn lent_objects(&self) -> usize {
+        self.connection.lent_objects()
+    }
+
+    /// How many calls of `oneway` methods of the plugin have failed: were not sent, did not run, or ended with an error
+    /// or a panic. Nobody is told of these otherwise.
+    #[must_use]
+    pub fn failed_oneways(&self) -> u64 {
+        self.connection.failed_oneways()
+    }
+
     /// Waits until the process of the plugin has ended, for `timeout` at most.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {

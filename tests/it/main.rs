@@ -9,6 +9,10 @@ mod async_calls;
 #[cfg(test)]
 mod attack;
 #[cfg(test)]
+mod callback_ends;
+#[cfg(test)]
+mod callbacks;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cancellation;
@@ -30,6 +34,8 @@ mod hostile;
 mod launching;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod objects;
 #[cfg(feature = "tokio")]
 #[cfg(test)]
 mod on_tokio;

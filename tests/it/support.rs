@@ -16,6 +16,7 @@ use plugin_host::Launcher;
 use tempfile::TempDir;
 
 pub(crate) const WELL_BEHAVED: &str = env!("CARGO_BIN_EXE_well_behaved");
+pub(crate) const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
 pub(crate) const CRASHING: &str = env!("CARGO_BIN_EXE_crashing");
 pub(crate) const RAW: &str = env!("CARGO_BIN_EXE_raw");
 pub(crate) const MORTAL_HOST: &str = env!("CARGO_BIN_EXE_mortal_host");
@@ -107,6 +108,18 @@ pub(crate) fn assert_says(error: &impl Display, words: &[&str]) {
 /// The plugin that does what it is told.
 pub(crate) fn well_behaved(words: &[&str]) -> Launcher {
     Launcher::new(WELL_BEHAVED).arg("").args(words)
+}
+
+/// The plugin that calls back, and hands over objects and streams.
+pub(crate) fn workshop() -> Launcher {
+    Launcher::new(WORKSHOP).env("RUST_BACKTRACE", "0")
+}
+
+/// Ends a process as nobody can prevent.
+pub(crate) fn kill_hard(id: u32) {
+    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
 /// The plugin that fails. Its stderr has no backtraces, whatever the environment of the tests asks for.

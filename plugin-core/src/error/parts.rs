@@ -27,13 +27,28 @@ impl CallTarget {
 impl fmt::Display for CallTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.interface {
-            "" => write!(f, "`{}` of ", self.method)?,
-            interface => write!(f, "`{interface}::{}` of ", self.method)?,
+            "" => write!(f, "`{}` of {}", self.method, Owner(self)),
+            interface => write!(f, "`{interface}::{}` of {}", self.method, Owner(self)),
         }
-        match &*self.plugin {
+    }
+}
+
+/// Whose method it is, with its name.
+struct Owner<'a>(&'a CallTarget);
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0.plugin {
             "" => f.write_str("the host"),
             plugin => write!(f, "plugin `{plugin}`"),
         }
+    }
+}
+
+impl CallTarget {
+    /// Whose method it is, where its name is known.
+    fn side(&self) -> &'static str {
+        if self.plugin.is_empty() { "host" } else { "plugin" }
     }
 }
 
@@ -73,8 +88,9 @@ impl fmt::Display for Panicked {
         }
         write!(
             f,
-            ": {}; this is a defect of the plugin, which goes on with other calls: report it to its author",
-            self.message
+            ": {}; this is a defect of the {}, which goes on with other calls: report it to its author",
+            self.message,
+            self.target.side()
         )
     }
 }
@@ -91,8 +107,11 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "plugin `{}` was built with a version of the interface `{}` that has no method `{}`: upgrade the plugin",
-            self.target.plugin, self.target.interface, self.target.method
+            "{} was built with a version of the interface `{}` that has no method `{}`: upgrade the {}",
+            Owner(&self.target),
+            self.target.interface,
+            self.target.method,
+            self.target.side()
         )
     }
 }
@@ -165,7 +184,7 @@ impl fmt::Display for Decoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.argument {
             Some(argument) => {
-                write!(f, "plugin `{}` cannot decode the argument `{argument}`", self.target.plugin)?;
+                write!(f, "{} cannot decode the argument `{argument}`", Owner(&self.target))?;
                 write!(f, " of `{}::{}`", self.target.interface, self.target.method)?;
             }
             None => write!(f, "the reply of {} cannot be decoded", self.target)?,
@@ -199,6 +218,9 @@ impl fmt::Display for TimedOut {
                 "{target} was not sent within {after:?} and has not run: other calls take all the room; allow more \
                  time, or kill the plugin if they hang"
             ),
+            Delivery::Unknown if target.plugin.is_empty() => {
+                write!(f, "{target} did not answer within {after:?}; it may still run: allow more time")
+            }
             Delivery::Unknown => write!(
                 f,
                 "{target} did not answer within {after:?}; it may still run: allow more time, or kill the plugin \
@@ -233,8 +255,9 @@ impl fmt::Display for NoThread {
         }
         write!(
             f,
-            "{target} has not run: the system gives the plugin no thread for it ({reason}); raise the limit of \
-             processes or call less at once"
+            "{target} has not run: the system gives the {} no thread for it ({reason}); raise the limit of \
+             processes or call less at once",
+            target.side()
         )
     }
 }
@@ -276,6 +299,48 @@ mod tests {
             ["`Kv::get` of plugin `p`", "has not run", "64 calls", "`WhenFull::Wait`", "`max_in_flight`"]
         {
             assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_fails_in_the_host_is_not_told_to_be_a_plugin() {
+        let target = || CallTarget::new("".into(), "Counter".into(), "add");
+        let argument = Some("amount".to_owned());
+        let (message, reason) = ("m".to_owned(), "r".to_owned());
+        for (error, expected) in [
+            (
+                CallError::Panicked(Box::new(Panicked {
+                    target: target(),
+                    message,
+                    location: None,
+                    backtrace: None,
+                })),
+                "`Counter::add` of the host panicked: m; this is a defect of the host",
+            ),
+            (
+                CallError::Unsupported(Box::new(Unsupported { target: target() })),
+                "the host was built with a version of the interface `Counter` that has no method `add`: upgrade the host",
+            ),
+            (
+                CallError::Decoding(Box::new(Decoding {
+                    target: target(),
+                    argument,
+                    reason: reason.clone(),
+                    in_reply: false,
+                })),
+                "the host cannot decode the argument `amount` of `Counter::add`: r",
+            ),
+            (
+                CallError::timed_out(target(), Duration::from_secs(1), Delivery::Unknown),
+                "`Counter::add` of the host did not answer within 1s; it may still run: allow more time",
+            ),
+            (
+                CallError::NoThread(Box::new(NoThread { target: target(), reason, in_caller: false })),
+                "the system gives the host no thread for it",
+            ),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains(expected) && !text.contains("plugin `"), "{text}");
         }
     }
 

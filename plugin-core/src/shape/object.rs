@@ -6,10 +6,10 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 
 use super::{DeserializeAs, SerializeAs};
-use crate::callback::{Attached, Granted, SharedObject};
+use crate::callback::{Attached, Granted, Shared, SharedObject};
 use crate::dynamic::DynInterface;
 use crate::handover;
-use crate::identity::lease_of;
+use crate::identity::{Meaning, Place, Standing, meaning_at};
 use crate::interface::Client;
 use crate::io::objects::Lease;
 use crate::proto::codec::{DecodeError, Decoder, EncodeError, Message};
@@ -26,16 +26,16 @@ where
     const HANDS_OVER: bool = true;
 
     fn serialize_as<S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
-        let attached = || attached(lease_of(&**value), Arc::clone(value));
+        let attached = || attached(meaning_at(Place::in_arc(value)), Arc::clone(value));
         handover::attach(attached).map_err(S::Error::custom)?.serialize(serializer)
     }
 
     fn encode<'a>(value: &'a Arc<T>, out: &mut Message<'a>, limit: usize) -> Result<(), EncodeError> {
-        out.attach(attached(lease_of(&**value), Arc::clone(value)), limit)
+        out.attach(attached(meaning_at(Place::in_arc(value)), Arc::clone(value)), limit)
     }
 
     fn encode_owned(value: Arc<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
-        out.attach(attached(lease_of(&*value), value), limit)
+        out.attach(attached(meaning_at(Place::in_arc(&value)), value), limit)
     }
 }
 
@@ -52,16 +52,34 @@ where
 
     fn encode_owned(value: Box<T>, out: &mut Message<'static>, limit: usize) -> Result<(), EncodeError> {
         // Before it moves.
-        let lease = lease_of(&*value);
-        out.attach(attached::<T>(lease, Arc::from(value)), limit)
+        let meaning = meaning_at(Place::in_box(&*value));
+        out.attach(attached::<T>(meaning, Arc::from(value)), limit)
     }
 }
 
-fn attached<T>(lease: Option<Arc<Lease>>, object: Arc<T>) -> Attached
+/// What is handed over: the object, or what it stands for.
+fn attached<T>(meaning: Option<Meaning>, object: Arc<T>) -> Attached
 where
     T: DynInterface + Send + Sync + ?Sized + 'static,
 {
-    Attached::Object { object: Arc::new(SharedObject(object)), lease }
+    let own = || -> Arc<dyn Shared> { Arc::new(SharedObject(Arc::clone(&object))) };
+    let (object, lease) = match meaning {
+        Some(Meaning::Theirs(lease)) => (own(), lease.upgrade()),
+        Some(Meaning::Ours(shared)) => match shared.original().downcast_ref::<Arc<T>>() {
+            // It may be one of another peer.
+            Some(original) => {
+                let lease = match meaning_at(Place::in_arc(original)) {
+                    Some(Meaning::Theirs(lease)) => lease.upgrade(),
+                    _ => None,
+                };
+                (shared, lease)
+            }
+            // With other markers than it has now it would not be known when it comes back.
+            None => (own(), None),
+        },
+        None => (own(), None),
+    };
+    Attached::Object { object, lease }
 }
 
 impl<'de, T> DeserializeAs<'de, Arc<T>> for Obj
@@ -100,22 +118,37 @@ where
 
 fn shared<T: DynInterface + ?Sized + 'static>(granted: Granted) -> Result<Arc<T>, String> {
     match accept::<T>(granted)? {
-        Accepted::Original(object) => Ok(object),
-        Accepted::Lease(lease) => Ok(client::<T, _>(&lease, T::shared)),
+        Accepted::Original(object, _) => Ok(object),
+        Accepted::Lease(lease) => {
+            let remote = remote::<T>(&lease);
+            let standing = remote.standing.later();
+            let object = T::shared(T::Client::from_remote(remote));
+            standing.at(Place::in_arc(&object), Meaning::Theirs(Arc::downgrade(&lease)));
+            Ok(object)
+        }
     }
 }
 
 fn boxed<T: DynInterface + ?Sized + 'static>(granted: Granted) -> Result<Box<T>, String> {
-    match accept::<T>(granted)? {
-        Accepted::Original(object) => T::forward(object).ok_or_else(not_this::<T>),
-        Accepted::Lease(lease) => Ok(client::<T, _>(&lease, T::boxed)),
-    }
+    let standing = Standing::default();
+    let later = standing.later();
+    let (object, meaning) = match accept::<T>(granted)? {
+        Accepted::Original(object, shared) => {
+            (T::forward(object, standing).ok_or_else(not_this::<T>)?, Meaning::Ours(shared))
+        }
+        Accepted::Lease(lease) => {
+            let client = T::Client::from_remote(remote::<T>(&lease));
+            (T::boxed(client, standing), Meaning::Theirs(Arc::downgrade(&lease)))
+        }
+    };
+    later.at(Place::in_box(&*object), meaning);
+    Ok(object)
 }
 
 /// What an object is for this side.
 enum Accepted<T: ?Sized> {
-    /// One of its own.
-    Original(Arc<T>),
+    /// One of its own, also as it was lent.
+    Original(Arc<T>, Arc<dyn Shared>),
     /// One of the peer.
     Lease(Arc<Lease>),
 }
@@ -124,7 +157,7 @@ fn accept<T: DynInterface + ?Sized + 'static>(granted: Granted) -> Result<Accept
     match granted {
         Granted::Theirs(lease) => Ok(Accepted::Lease(lease)),
         Granted::Ours(object) => match object.original().downcast_ref::<Arc<T>>() {
-            Some(object) => Ok(Accepted::Original(Arc::clone(object))),
+            Some(original) => Ok(Accepted::Original(Arc::clone(original), Arc::clone(&object))),
             None => Err(not_this::<T>()),
         },
     }
@@ -138,15 +171,7 @@ fn not_this<T: ?Sized>() -> String {
     )
 }
 
-/// A client of an object, as a trait object.
-fn client<T, P>(lease: &Arc<Lease>, make: fn(T::Client) -> P) -> P
-where
-    T: DynInterface + ?Sized,
-    P: core::ops::Deref<Target = T>,
-{
-    let remote = Remote::leased(Arc::clone(lease), T::Client::INTERFACE.name);
-    let identity = remote.identity.later();
-    let object = make(T::Client::from_remote(remote));
-    identity.at(&*object, lease);
-    object
+/// What a client of an object calls.
+fn remote<T: DynInterface + ?Sized>(lease: &Arc<Lease>) -> Remote {
+    Remote::leased(Arc::clone(lease), T::Client::INTERFACE.name)
 }

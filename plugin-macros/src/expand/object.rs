@@ -18,8 +18,11 @@ pub(super) fn object(interface: &Interface) -> Option<TokenStream> {
     let methods = interface.methods.iter().map(|method| forwarded(&t, name, method));
     Some(quote! {
         const _: () = {
-            #[allow(dead_code, reason = "a trait may have no method")]
-            struct #forward<#t: ?::core::marker::Sized>(::std::sync::Arc<#t>);
+            #[allow(dead_code, reason = "a trait may have no method, and the second part is there to be dropped")]
+            struct #forward<#t: ?::core::marker::Sized>(
+                ::std::sync::Arc<#t>,
+                ::plugin_core::__private::Standing,
+            );
 
             #[automatically_derived]
             #[allow(deprecated, reason = "it has whatever the trait has")]
