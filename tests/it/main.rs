@@ -30,6 +30,8 @@ mod hostile;
 mod launching;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod modes;
 #[cfg(feature = "tokio")]
 #[cfg(test)]
 mod on_tokio;
