@@ -1,5 +1,7 @@
 //! Interfaces that the test plugins and the tests share.
 
+pub mod store;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -11,5 +11,6 @@ pub use crate::proto::hello::{
 };
 pub use crate::record::Record;
 pub use crate::remote::Remote;
+pub use crate::serve::threads::Serving;
 pub use crate::sync::{Condvar, lock, wait};
 pub use crate::sys::SocketTransport;

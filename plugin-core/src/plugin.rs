@@ -193,7 +193,9 @@ impl Registry {
     }
 
     /// What a host is told.
-    pub(crate) fn hello(&self) -> PluginHello {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hello(&self) -> PluginHello {
         let instances = (1..).zip(&self.instances);
         PluginHello {
             application: self.handshake.application().to_owned(),

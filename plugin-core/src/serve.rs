@@ -1,5 +1,7 @@
 //! The main function of a plugin: takes the connection that the host left, says hello, runs calls.
 
+pub(crate) mod threads;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,10 +10,12 @@ use crate::endpoint;
 use crate::guard::Guard;
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
+use crate::io::reader::FrameReader;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::plugin::{Handshake, Plugin, Registry};
+use crate::proto::hello::HostHello;
 use crate::sys;
 
 /// The exit status of a program that is started in the wrong way, as in BSD's `sysexits.h`.
@@ -122,30 +126,9 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // Until the host has said how much it wants to know, everything waits that it may want.
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::install(crate::record::LevelFilter::Trace);
-    if let Err(problem) = registry.check() {
-        // The host reads it there, and a person on stderr.
-        let _ = refuse_host(&*transport, &problem);
-        return Err(Failure::other(problem));
-    }
-    let (mut reader, host) = match greet_host(&transport, &registry.hello()) {
-        Ok(greeted) => greeted,
-        Err(HandshakeError::Closed { .. }) => return Err(Failure { status: 1, message: None }),
-        Err(error) => {
-            return Err(Failure::usage(format!(
-                "{registry}; it cannot talk to the host that started it: {error}"
-            )));
-        }
-    };
-    reader.set_spin(host.spin());
-    let theirs = Handshake::from_wire(host.application, host.protocol);
-    if theirs != *registry.handshake_ref() {
-        return Err(Failure::usage(format!(
-            "{registry}; a host of another application started it, {theirs}: \
-             remove it from the plugins of that host"
-        )));
-    }
+    let (reader, host) = greet(&registry, &transport)?;
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
-    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(end_process));
+    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(Box::new(end_process)));
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
@@ -165,6 +148,33 @@ fn run(registry: Registry) -> Result<(), Failure> {
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),
         ServeEnd::Failed(reason) => Err(Failure::other(reason)),
     }
+}
+
+/// Says hello, unless this plugin cannot be served or the host is not its own.
+fn greet(registry: &Registry, transport: &Arc<dyn Transport>) -> Result<(FrameReader, HostHello), Failure> {
+    if let Err(problem) = registry.check() {
+        // The host reads it there, and a person on stderr.
+        let _ = refuse_host(&**transport, &problem);
+        return Err(Failure::other(problem));
+    }
+    let (mut reader, host) = match greet_host(transport, &registry.hello()) {
+        Ok(greeted) => greeted,
+        Err(HandshakeError::Closed { .. }) => return Err(Failure { status: 1, message: None }),
+        Err(error) => {
+            return Err(Failure::usage(format!(
+                "{registry}; it cannot talk to the host that started it: {error}"
+            )));
+        }
+    };
+    reader.set_spin(host.spin());
+    let theirs = Handshake::from_wire(host.application.clone(), host.protocol);
+    if theirs != *registry.handshake_ref() {
+        return Err(Failure::usage(format!(
+            "{registry}; a host of another application started it, {theirs}: \
+             remove it from the plugins of that host"
+        )));
+    }
+    Ok((reader, host))
 }
 
 /// Ends a plugin that cannot answer any more. Some method of it has closed the connection, which the

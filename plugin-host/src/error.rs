@@ -360,6 +360,22 @@ pub enum ShutdownError {
         /// Its process id.
         id: u32,
     },
+    /// It runs on threads, which cannot be killed, and some methods of it have not ended in time.
+    StillRuns {
+        /// The name of the plugin.
+        plugin: String,
+        /// How many calls have not ended; none if it is the plugin's value that takes so long to be dropped.
+        methods: usize,
+        /// How long the host waited.
+        after: Duration,
+    },
+    /// It runs on threads, and did not end in order.
+    ThreadFailed {
+        /// The name of the plugin.
+        plugin: String,
+        /// What it did.
+        reason: String,
+    },
 }
 
 impl fmt::Display for ShutdownError {
@@ -383,6 +399,20 @@ impl fmt::Display for ShutdownError {
                 "plugin `{plugin}` (process {id}) was killed but the system has not ended it; \
                  it waits for a device or a file system that does not answer"
             ),
+            Self::StillRuns { plugin, methods: 0, after } => write!(
+                f,
+                "plugin `{plugin}` was not dropped within {after:?}; \
+                 its destructor hangs, or needs a longer `shutdown_timeout`"
+            ),
+            Self::StillRuns { plugin, methods, after } => write!(
+                f,
+                "plugin `{plugin}` did not end within {after:?}: {methods} of its calls still run, and threads \
+                 cannot be killed; let its methods ask `plugin_core::call().is_cancelled()`, or set a longer \
+                 `shutdown_timeout`"
+            ),
+            Self::ThreadFailed { plugin, reason } => {
+                write!(f, "plugin `{plugin}` did not end in order: it {reason}; report that to its author")
+            }
         }
     }
 }

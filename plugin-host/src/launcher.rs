@@ -7,28 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_core::__host::WireLimits;
-use plugin_core::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake};
+use plugin_core::Handshake;
 
 use crate::error::{LaunchCause, LaunchError};
 use crate::output::{Input, Output, Sink};
-use crate::plugin::{PluginProcess, Settings};
-
-/// The default of [`Launcher::start_timeout`]. A plugin says hello within milliseconds; a loaded
-/// machine with a cold disk and a virus scanner needs seconds.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The default of [`Launcher::shutdown_timeout`]: long enough to write a file, short enough for a
-/// person who waits for a program to end.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The default of [`Launcher::spin`]. Of 10, 20 and 50 µs the shortest that lets two threads of the host take
-/// turns, too; where it does not pay nothing was slower by more than the measurements differ.
-const SPIN: Duration = Duration::from_micros(20);
-
-/// The default of [`Launcher::stall_timeout`]. Between a plugin that takes nothing because it is being
-/// debugged or swapped in, and one that never will, only time tells.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::plugin::PluginProcess;
+use crate::settings::{START_TIMEOUT, Settings, setters};
 
 /// Starts plugins, with the settings of [`std::process::Command`] and some more.
 ///
@@ -59,7 +43,6 @@ pub struct Launcher {
     pub(crate) stderr: Sink,
     pub(crate) handshake: Handshake,
     pub(crate) start_timeout: Duration,
-    pub(crate) limits: WireLimits,
     pub(crate) settings: Settings,
 }
 
@@ -105,13 +88,7 @@ impl Launcher {
             stderr: Sink::Trace,
             handshake: Handshake::default(),
             start_timeout: START_TIMEOUT,
-            limits: WireLimits { message: DEFAULT_MAX_MESSAGE, in_flight: DEFAULT_MAX_IN_FLIGHT },
-            settings: Settings {
-                call_timeout: None,
-                shutdown_timeout: SHUTDOWN_TIMEOUT,
-                stall_timeout: STALL_TIMEOUT,
-                spin: SPIN,
-            },
+            settings: Settings::default(),
         }
     }
 
@@ -226,14 +203,6 @@ impl Launcher {
         self
     }
 
-    /// Sets how long a call may take; as long as the plugin lives unless set. A call that takes longer
-    /// fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and its reply is dropped.
-    #[must_use]
-    pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.call_timeout = Some(timeout);
-        self
-    }
-
     /// Sets how long a plugin may take nothing of what the host sends, and how long it may take for one
     /// message once it has begun to take it, before its connection is given up and it is killed; 30 s unless
     /// set. A plugin that runs takes messages at any time, whatever its methods do.
@@ -243,35 +212,7 @@ impl Launcher {
         self
     }
 
-    /// Sets how long a thread of the host that waits for a reply, and one of the plugin that waits for the next
-    /// call, stay awake before they sleep; 20 µs unless set, and zero is not at all.
-    ///
-    /// To be woken is most of what a small call costs: one that comes right after another one takes less than
-    /// half the time this way, and less of the processors in all. When it does not pay, because calls are rare or their methods
-    /// slow, both sides try ever more rarely, down to once in 257 waits. Nobody stays awake while nothing is called, and
-    /// a machine with one core is left alone.
-    #[must_use]
-    pub fn spin(mut self, limit: Duration) -> Self {
-        self.settings.spin = limit;
-        self
-    }
-
-    /// Sets the largest message of a call, in bytes of its encoding: the arguments, and what the method returns;
-    /// 64 MiB unless set. The plugin has such a limit as well, and the smaller one holds in both directions.
-    /// What the host keeps of a hostile reply is bounded by four times that.
-    #[must_use]
-    pub fn max_message(mut self, bytes: u32) -> Self {
-        self.limits.message = bytes;
-        self
-    }
-
-    /// Sets how many calls may wait for their replies at once, over all clients of a plugin; 16,384 unless
-    /// set, at least 1. Further calls wait for one of them to end.
-    #[must_use]
-    pub fn max_in_flight(mut self, calls: u32) -> Self {
-        self.limits.in_flight = calls.max(1);
-        self
-    }
+    setters!();
 
     /// Starts the plugin and waits until it has said hello.
     ///

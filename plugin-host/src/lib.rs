@@ -24,6 +24,10 @@
 //! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
 //! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.
 
+//!
+//! Tests need no executable: a [`PluginThread`] runs a plugin on threads of the program itself, through the same
+//! encoding, and where every method returns a `Result`, the plugin's value itself does wherever a client does.
+
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -36,14 +40,18 @@ mod events;
 mod launcher;
 mod lines;
 mod output;
+mod peer;
 mod plugin;
 mod process;
 mod relay;
+mod settings;
 mod start;
 mod sys;
+mod thread;
 
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
+pub use thread::{PluginThread, PluginThreadBuilder};

@@ -6,26 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Connection, Events, Greeted, Record, Remote, StreamEnd};
+use plugin_core::__host::{Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
-use crate::description::{Description, InstanceDescription};
-use crate::error::{ClientError, Difference, ShutdownError};
+use crate::description::Description;
+use crate::error::{ClientError, ShutdownError};
+use crate::peer::Peer;
 use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
+use crate::settings::Settings;
 use crate::start::deadline_in;
-
-/// How long [`PluginProcess::ping`] waits. A plugin answers within a millisecond, whatever its methods
-/// do; one that takes five seconds is stopped or starved.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the end of a plugin waits for its last log records and lines to reach their destination. A
 /// subscriber that needs longer for at most a mebibyte is stuck.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How much of the shutdown timeout is kept for a plugin to end once its calls are done, at most. A process
-/// that flushes its files and returns from `main` takes milliseconds.
-const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
 
 /// A plugin that was started, and the right to end it.
 ///
@@ -68,26 +62,13 @@ const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
 #[must_use = "a plugin ends when its `PluginProcess` is dropped"]
 pub struct PluginProcess {
     process: Arc<Process>,
-    connection: Arc<Connection>,
+    peer: Peer,
     relay: Arc<Relay>,
-    description: Description,
-    name: Arc<str>,
-    settings: Settings,
+    shutdown_timeout: Duration,
     /// The outcome of the first shutdown.
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
-    /// The process that started the plugin.
-    owner: u32,
-}
-
-/// What a [`Launcher`](crate::Launcher) sets for the time after the start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) call_timeout: Option<Duration>,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
-    pub(crate) spin: Duration,
 }
 
 impl PluginProcess {
@@ -96,29 +77,23 @@ impl PluginProcess {
         greeted: Greeted,
         relay: Arc<Relay>,
         source: Source,
-        settings: Settings,
+        settings: &Settings,
     ) -> io::Result<Self> {
-        let description = Description::from_hello(greeted.hello.clone());
         let events = PluginEvents { process: Arc::clone(&process), source };
-        let connection =
-            match Connection::start(greeted, settings.stall_timeout, settings.spin, Box::new(events)) {
-                Ok(connection) => connection,
-                Err(error) => {
-                    process.kill();
-                    return Err(error);
-                }
-            };
-        let name = description.name.as_str().into();
+        let peer = match Peer::connect(greeted, settings, events) {
+            Ok(peer) => peer,
+            Err(error) => {
+                process.kill();
+                return Err(error);
+            }
+        };
         Ok(Self {
             process,
-            connection,
+            peer,
             relay,
-            description,
-            name,
-            settings,
+            shutdown_timeout: settings.shutdown_timeout,
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
-            owner: std::process::id(),
         })
     }
 
@@ -137,32 +112,13 @@ impl PluginProcess {
     /// # Errors
     /// When the plugin does not offer the instance, or was built with another version of a method.
     pub fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
-        let instance = self.find(C::INTERFACE.name, name)?;
-        let differences: Vec<_> = C::INTERFACE
-            .methods
-            .iter()
-            .filter_map(|ours| {
-                let theirs = instance.methods.iter().find(|theirs| theirs.id == ours.id)?;
-                (theirs.fingerprint != ours.fingerprint)
-                    .then(|| Difference { theirs: theirs.signature.clone(), ours: ours.signature.to_owned() })
-            })
-            .collect();
-        if !differences.is_empty() {
-            return Err(ClientError::Incompatible {
-                plugin: self.description.name.clone(),
-                interface: instance.interface.clone(),
-                differences,
-            });
-        }
-        let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
-        let lacking = C::INTERFACE.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
-        Ok(C::from_remote(self.remote(instance.object, &instance.interface).lacking(lacking)))
+        self.peer.dispense(name)
     }
 
     /// What the plugin says of itself: its name, its version and the interfaces that it offers.
     #[must_use]
     pub fn describe(&self) -> &Description {
-        &self.description
+        &self.peer.description
     }
 
     /// Asks the plugin for a sign of life, and gives the time that it took. It answers at any time,
@@ -171,7 +127,7 @@ impl PluginProcess {
     /// # Errors
     /// When the plugin is gone, or does not answer within 5 seconds.
     pub fn ping(&self) -> Result<Duration, CallError> {
-        self.remote(0, "").ping(PING_TIMEOUT)
+        self.peer.ping()
     }
 
     /// The process id. Once the plugin has ended the system may use it for another process.
@@ -189,26 +145,26 @@ impl PluginProcess {
     /// How many calls wait for their replies now, over all clients.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.connection.in_flight()
+        self.peer.connection.in_flight()
     }
 
     /// How many replies came after their callers had given up, and were dropped.
     #[must_use]
     pub fn late_replies(&self) -> u64 {
-        self.connection.late_replies()
+        self.peer.connection.late_replies()
     }
 
     /// How many objects and streams of the host the plugin holds now. Each time that one is handed over counts.
     #[must_use]
     pub fn lent_objects(&self) -> usize {
-        self.connection.lent_objects()
+        self.peer.connection.lent_objects()
     }
 
     /// How many calls of `oneway` methods of the plugin have failed: were not sent, did not run, or ended with an error
     /// or a panic. Nobody is told of these otherwise.
     #[must_use]
     pub fn failed_oneways(&self) -> u64 {
-        self.connection.failed_oneways()
+        self.peer.connection.failed_oneways()
     }
 
     /// Waits until the process of the plugin has ended, for `timeout` at most.
@@ -231,22 +187,19 @@ impl PluginProcess {
     }
 
     fn stop(&self) -> Result<(), ShutdownError> {
-        let timeout = self.settings.shutdown_timeout;
+        let timeout = self.shutdown_timeout;
         let deadline = deadline_in(timeout);
-        let given_up = self.connection.refusal().filter(|cause| {
-            !matches!(cause, DisconnectCause::ShutDown | DisconnectCause::Killed | DisconnectCause::Ended(_))
-        });
-        self.connection.refuse_calls(DisconnectCause::ShutDown);
-        // What is left of the time is for the plugin to end in order after it has cut off its calls.
-        let drain = timeout - (timeout / 4).min(MAX_EXIT_TIME);
-        // When it cannot be sent, the plugin has ended already or will be killed.
-        let _ = self.connection.send_shutdown(drain, deadline);
+        let given_up = self.peer.given_up();
+        self.peer.ask_to_end(timeout, deadline);
         let end = self.process.wait_end(deadline);
         let in_time = end.is_some();
+        if in_time {
+            self.peer.connection.wait_end(deadline);
+        }
         let end = end.or_else(|| self.process.kill());
-        self.connection.close(DisconnectCause::ShutDown);
+        self.peer.connection.close(DisconnectCause::ShutDown);
         self.relay.wait_done(RELAY_TIMEOUT);
-        let plugin = self.description.name.clone();
+        let plugin = self.peer.description.name.clone();
         if let (Some(_), Some(cause)) = (&end, given_up) {
             return Err(ShutdownError::Disconnected { plugin, cause });
         }
@@ -268,44 +221,16 @@ impl PluginProcess {
     /// # Errors
     /// When the system does not end the process.
     pub fn kill(&self) -> Result<(), ShutdownError> {
-        self.connection.refuse_calls(DisconnectCause::Killed);
+        self.peer.connection.refuse_calls(DisconnectCause::Killed);
         self.killed.store(true, Ordering::Release);
         let end = self.process.kill();
-        self.connection.close(DisconnectCause::Killed);
+        self.peer.connection.close(DisconnectCause::Killed);
         self.relay.wait_done(RELAY_TIMEOUT);
         match end {
             Some(_) => Ok(()),
-            None => Err(ShutdownError::Unkillable { plugin: self.description.name.clone(), id: self.id() }),
-        }
-    }
-
-    fn remote(&self, object: u64, interface: &str) -> Remote {
-        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
-        Remote::new(connection, object, name, interface, self.settings.call_timeout)
-    }
-
-    /// The instance of that name; the only one, if no name is given.
-    fn find(&self, interface: &str, name: &str) -> Result<&InstanceDescription, ClientError> {
-        let instances = &self.description.instances;
-        let all: Vec<_> = instances.iter().filter(|instance| instance.interface == interface).collect();
-        if let Some(instance) = all.iter().find(|instance| instance.name == name) {
-            return Ok(instance);
-        }
-        match all.as_slice() {
-            [only] if name.is_empty() => Ok(only),
-            [] => {
-                let mut offers: Vec<_> =
-                    instances.iter().map(|instance| instance.interface.clone()).collect();
-                offers.dedup();
-                let plugin = self.description.name.clone();
-                Err(ClientError::NoInterface { plugin, interface: interface.to_owned(), offers })
+            None => {
+                Err(ShutdownError::Unkillable { plugin: self.peer.description.name.clone(), id: self.id() })
             }
-            all => Err(ClientError::NoInstance {
-                plugin: self.description.name.clone(),
-                interface: interface.to_owned(),
-                instance: name.to_owned(),
-                offers: all.iter().map(|instance| instance.name.clone()).collect(),
-            }),
         }
     }
 }
@@ -313,16 +238,15 @@ impl PluginProcess {
 /// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
 impl Drop for PluginProcess {
     fn drop(&mut self) {
-        if std::process::id() != self.owner {
-            // A copy of the host, made by `fork`: the plugin belongs to the original.
+        if !self.peer.is_ours() {
             return;
         }
         if self.process.end().is_none()
             && let Err(error) = self.shutdown()
         {
-            tracing::warn!(plugin = %self.name, "{error}");
+            tracing::warn!(plugin = %self.peer.name, "{error}");
         }
-        self.connection.close(DisconnectCause::ShutDown);
+        self.peer.connection.close(DisconnectCause::ShutDown);
         self.relay.wait_done(RELAY_TIMEOUT);
     }
 }
@@ -330,7 +254,7 @@ impl Drop for PluginProcess {
 impl fmt::Debug for PluginProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginProcess")
-            .field("name", &self.name)
+            .field("name", &self.peer.name)
             .field("id", &self.id())
             .field("end", &self.exited())
             .finish_non_exhaustive()

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    Extension, Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+    Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
 };
-use plugin_core::Handshake;
+use plugin_core::{Handshake, ProcessEnd};
 
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
@@ -40,7 +40,7 @@ impl Launcher {
             Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
 
         let host_end = endpoint.attach(&mut self.command);
-        let hello = self.hello();
+        let hello = self.settings.hello(&self.handshake, max_log_level());
         // The plugin looks for the hello as soon as it runs.
         let prepared = match &host_end {
             HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
@@ -73,7 +73,7 @@ impl Launcher {
             return Err(cause);
         }
         relay.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, relay, source, self.settings).map_err(setup_cause)
+        PluginProcess::connect(process, greeted, relay, source, &self.settings).map_err(setup_cause)
     }
 
     /// Waits for the plugin to connect, where it has to, and for its hello.
@@ -99,17 +99,7 @@ impl Launcher {
             // It ended before there was a connection that its end could shut down.
             transport.shut_down();
         }
-        receive_plugin_hello(transport, self.limits, deadline)
-    }
-
-    fn hello(&self) -> HostHello {
-        HostHello {
-            application: self.handshake.application().to_owned(),
-            protocol: self.handshake.protocol(),
-            limits: self.limits,
-            log_level: max_log_level(),
-            extensions: vec![Extension::spin(self.settings.spin)],
-        }
+        receive_plugin_hello(transport, self.settings.limits, deadline)
     }
 
     /// Ends a process that did not say hello, and says why it is refused.
@@ -120,16 +110,20 @@ impl Launcher {
             return LaunchCause::Ended(end);
         }
         process.kill();
-        let end = process.report();
-        match error {
-            HandshakeError::Closed { .. } => LaunchCause::ClosedConnection(end),
-            HandshakeError::TimedOut => LaunchCause::TimedOut { after: self.start_timeout, end },
-            HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
-            HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
-            HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
-            HandshakeError::Refused { reason } => LaunchCause::Refused { reason, end },
-            HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
-        }
+        no_hello(error, process.report(), self.start_timeout)
+    }
+}
+
+/// Why a plugin is refused that did not say hello `after` so long, and of which this is known.
+pub(crate) fn no_hello(error: HandshakeError, end: Arc<ProcessEnd>, after: Duration) -> LaunchCause {
+    match error {
+        HandshakeError::Closed { .. } => LaunchCause::ClosedConnection(end),
+        HandshakeError::TimedOut => LaunchCause::TimedOut { after, end },
+        HandshakeError::NotThisProtocol { bytes } => LaunchCause::NotThisProtocol { bytes, end },
+        HandshakeError::WireVersion { ours, theirs } => LaunchCause::WireVersion { ours, theirs },
+        HandshakeError::Violation(violation) => LaunchCause::BrokeProtocol { violation, end },
+        HandshakeError::Refused { reason } => LaunchCause::Refused { reason, end },
+        HandshakeError::Io(error) => LaunchCause::Io(Arc::new(error)),
     }
 }
 
@@ -176,7 +170,7 @@ fn max_log_level() -> u8 {
     }
 }
 
-fn setup_cause(error: io::Error) -> LaunchCause {
+pub(crate) fn setup_cause(error: io::Error) -> LaunchCause {
     LaunchCause::Setup(Arc::new(error))
 }
 

@@ -10,7 +10,9 @@ mod support;
 use std::fs;
 
 use cases::{crash, payload, session, start};
-use plugin_host::Launcher;
+use plugin_core::Registry;
+use plugin_host::{Launcher, PluginThread};
+use tests::store::{Memory, Store, StoreClient, Trouble, TroubleClient};
 use tests::{Echo, EchoClient};
 
 use support::{Raw, wait_for, well_behaved};
@@ -87,5 +89,43 @@ fn main() {
                 plugin.shutdown().expect("it ends in order");
             }
         }
+    });
+    check("a hundred plugins on threads", || {
+        for number in 0..100 {
+            let plugin = PluginThread::start(Memory::default()).expect("it starts");
+            let store: StoreClient = plugin.client().expect("it has a store");
+            store.put("number", &number.to_string()).expect("it stores");
+            let _part = store.part("num").expect("it has parts");
+            match number % 3 {
+                0 => plugin.shutdown().expect("it ends in order"),
+                1 => plugin.kill(),
+                _ => {}
+            }
+        }
+    });
+    check("methods on threads that hang when their plugin ends", || {
+        for is_killed in [true, false] {
+            let memory = Memory::default();
+            let builder = PluginThread::builder().shutdown_timeout(support::SHORT);
+            let plugin = builder.start(memory.clone()).expect("it starts");
+            let trouble: TroubleClient = plugin.client().expect("it makes trouble");
+            let calls = [(); 4].map(|()| {
+                let trouble = trouble.clone();
+                support::start(move || trouble.hang())
+            });
+            wait_for("the methods hang", || memory.running() == calls.len());
+            if is_killed {
+                plugin.kill();
+            }
+            drop(plugin);
+            for call in calls {
+                assert!(call.join().expect("it does not panic").is_err());
+            }
+            assert_eq!(memory.running(), 4);
+            memory.release();
+        }
+    });
+    check("a plugin on threads that refuses", || {
+        assert!(PluginThread::start(Registry::new("empty", "1.0.0")).is_err());
     });
 }

@@ -109,7 +109,8 @@ impl Connection {
             Err(failure) => return self.reply(header, Err(failure), more_follow),
         };
         let request = Request::new(self, received);
-        match catch(|| context.enter(|| callee.dispatch(request))) {
+        // It takes the callee: once the call is answered, nothing of it holds what the plugin ends with.
+        match catch(|| context.enter(move || callee.dispatch(request))) {
             Ok(Outcome::Now(answer)) => self.reply(header, outcome(Ok(answer)), more_follow),
             Ok(Outcome::Later(rest)) => self.begin(header, context, rest, more_follow),
             Err(panic) => self.reply(header, outcome(Err(panic)), more_follow),
@@ -175,7 +176,12 @@ impl Connection {
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
         let header = task.header();
-        lock(&self.incoming).running.begin_reply(header.call);
+        let is_awaited = lock(&self.incoming).begin_reply(header.call);
+        // Also when the runtime ends meanwhile.
+        let _replying = Replying(self);
+        if !is_awaited {
+            return;
+        }
         // The next read tells that the host is gone, and the writer what else went wrong.
         let _written = match outcome {
             Ok(Reply { kind, mut message }) => match self.lend(&mut message) {
@@ -197,7 +203,6 @@ impl Connection {
                 self.writer.write_message_in_task(header, &failure).await
             }
         };
-        self.end_reply();
     }
 
     /// Writes what was held back.
@@ -212,9 +217,10 @@ impl Connection {
         outcome: Result<Reply, FailureMessage>,
         more_follow: bool,
     ) {
-        lock(&self.incoming).running.begin_reply(call.call);
-        // The next read tells that the peer is gone, and the writer what else went wrong.
-        let _written = self.write_reply(call, outcome, more_follow);
+        if lock(&self.incoming).begin_reply(call.call) {
+            // The next read tells that the peer is gone, and the writer what else went wrong.
+            let _written = self.write_reply(call, outcome, more_follow);
+        }
         self.end_reply();
     }
 
@@ -256,6 +262,17 @@ impl Connection {
         if incoming.running.is_empty() {
             self.changed.notify_all();
         }
+    }
+}
+
+/// A task that writes a reply.
+#[cfg(feature = "tokio")]
+struct Replying<'c>(&'c Connection);
+
+#[cfg(feature = "tokio")]
+impl Drop for Replying<'_> {
+    fn drop(&mut self) {
+        self.0.end_reply();
     }
 }
 

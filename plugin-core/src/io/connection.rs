@@ -89,6 +89,16 @@ pub(super) struct Incoming {
     pub(super) running: Running<Arc<context::State>>,
     /// Whether the host was gone before the calls were done.
     pub(super) host_gone: bool,
+    /// Whether those that still run are cut off, and not answered any more: the peer did not cancel them.
+    is_cut_off: bool,
+}
+
+impl Incoming {
+    /// Takes note that a call has ended; whether it is to be answered.
+    pub(super) fn begin_reply(&mut self, call: u64) -> bool {
+        self.running.begin_reply(call);
+        !self.is_cut_off
+    }
 }
 
 /// What a connection is made of.
@@ -155,7 +165,11 @@ impl Connection {
             side,
             calls: Calls::new(ours.in_flight.min(theirs.in_flight)),
             timer: Arc::default(),
-            incoming: Mutex::new(Incoming { running: Running::new(ours.in_flight), host_gone: false }),
+            incoming: Mutex::new(Incoming {
+                running: Running::new(ours.in_flight),
+                host_gone: false,
+                is_cut_off: false,
+            }),
             changed: Condvar::new(),
             objects: Objects::new(services),
             workers: Workers::new({
@@ -310,8 +324,16 @@ impl Connection {
     pub(super) fn end_calls(&self, cause: DisconnectCause) {
         self.calls.close(cause);
         self.timer.close();
-        for call in lock(&self.incoming).running.iter() {
+        let mut incoming = lock(&self.incoming);
+        incoming.is_cut_off = true;
+        let running: Vec<_> = incoming.running.iter().cloned().collect();
+        drop(incoming);
+        // Without the lock: a task that is woken and finds no thread ends at once.
+        for call in running {
             call.cancel();
+        }
+        if let Side::Plugin(lead) = &self.side {
+            lead.close();
         }
         self.workers.close();
         self.executor.close();

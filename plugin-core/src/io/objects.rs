@@ -148,7 +148,9 @@ impl Objects {
 
     /// Drops what is there from the start.
     pub(super) fn drop_services(&self) {
-        drop(std::mem::replace(&mut *lock(&self.services), Arc::new([])));
+        let services = std::mem::replace(&mut *lock(&self.services), Arc::new([]));
+        // Without the lock: what they do when they are dropped is the program's, and may call and be called.
+        drop(services);
     }
 
     /// Drops everything that is lent; nothing is lent from now on.

@@ -1,7 +1,7 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::arrived::{Call, Next, Order};
 use super::connection::{Connection, Setup, Side};
@@ -83,7 +83,6 @@ impl Connection {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader),
             Stop::End(end) => end,
         };
-        lead.close();
         self.end_calls(DisconnectCause::HostGone);
         end
     }
@@ -175,6 +174,23 @@ impl Connection {
             };
             return Err(Stop::End(end.into()));
         }
+    }
+
+    /// Waits until no call of the host runs, or `deadline` has come, and gives how many do.
+    pub(crate) fn wait_idle(&self, deadline: Instant) -> usize {
+        let mut incoming = lock(&self.incoming);
+        while !incoming.running.is_empty() {
+            match wait(&self.changed, incoming, Some(deadline)) {
+                Some(guard) => incoming = guard,
+                None => return lock(&self.incoming).running.len(),
+            }
+        }
+        0
+    }
+
+    /// Drops the services, once their methods have ended.
+    pub(crate) fn drop_services(&self) {
+        self.objects.drop_services();
     }
 
     /// Lets the running calls end, for as long as the host allows and is there, and says goodbye.

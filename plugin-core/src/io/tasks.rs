@@ -110,6 +110,20 @@ impl Task {
         Polled::Pending
     }
 
+    /// Drops the rest of the method, which nobody will poll any more; whether there was any.
+    #[cfg(feature = "tokio")]
+    pub(super) fn abandon(&self) -> bool {
+        let mut state = lock(&self.state);
+        let rest = state.rest.take();
+        state.stage = Stage::Done;
+        drop(state);
+        self.context.forget_waker();
+        let is_left = rest.is_some();
+        // Its panic has been printed, and nobody waits for more.
+        let _ = catch(|| self.context.enter(|| drop(rest)));
+        is_left
+    }
+
     /// Has a worker thread poll.
     fn resume(self: &Arc<Self>) {
         if let Some(server) = self.server.upgrade() {

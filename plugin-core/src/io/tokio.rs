@@ -15,6 +15,7 @@ use super::writer::{FrameWriter, WriteError, message_frame};
 use super::{Mutex, lock};
 use crate::panic::catch;
 use crate::proto::frame::Header;
+use crate::proto::message::FailureMessage;
 use crate::proto::outbound::{CHUNK, Message};
 
 /// How many threads a runtime of our own has. With two of them a poll that takes long does not hold up timers
@@ -48,8 +49,8 @@ impl Executor {
     /// Has a task polled soon; gives it back if a worker thread has to do that.
     pub(super) fn spawn(&self, server: &Arc<Connection>, task: Arc<Task>) -> Option<Arc<Task>> {
         let Some(handle) = self.handle() else { return Some(task) };
-        let server = Arc::clone(server);
-        handle.spawn(async move { server.go_on_in_task(&task).await });
+        let resumed = Resumed { server: Arc::clone(server), task, has_begun: false };
+        handle.spawn(resumed.go_on());
         None
     }
 
@@ -81,6 +82,28 @@ impl Executor {
             *own = Some(runtime);
         }
         self.handle.get()
+    }
+}
+
+/// A task on its way into a runtime. One that is shut down drops it, and then the call ends all the same.
+struct Resumed {
+    server: Arc<Connection>,
+    task: Arc<Task>,
+    has_begun: bool,
+}
+
+impl Resumed {
+    async fn go_on(mut self) {
+        self.has_begun = true;
+        self.server.go_on_in_task(&self.task).await;
+    }
+}
+
+impl Drop for Resumed {
+    fn drop(&mut self) {
+        if !self.has_begun && self.task.abandon() {
+            self.server.reply(self.task.header(), Err(FailureMessage::Cancelled), false);
+        }
     }
 }
 

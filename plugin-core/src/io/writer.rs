@@ -48,6 +48,9 @@ const MAX_LEFT: usize = 4 * 1024;
 /// How long a flusher without work waits for some before it ends.
 const FLUSHER_IDLE: Duration = Duration::from_secs(10);
 
+/// Told why nothing can be written any more.
+pub(crate) type OnBroken = Box<dyn Fn(&io::Error) + Send + Sync>;
+
 /// The writing half of a connection.
 pub(crate) struct FrameWriter {
     transport: Arc<dyn Transport>,
@@ -56,7 +59,7 @@ pub(crate) struct FrameWriter {
     stall_timeout: Option<Duration>,
     /// Told the error when nothing can be written any more although the peer has not hung up. Whoever reads
     /// may sleep through that.
-    on_broken: Option<fn(&io::Error)>,
+    on_broken: Option<OnBroken>,
     state: Mutex<State>,
     /// Notified when the turn is free.
     free: Condvar,
@@ -92,7 +95,7 @@ impl FrameWriter {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
         stall_timeout: Option<Duration>,
-        on_broken: Option<fn(&io::Error)>,
+        on_broken: Option<OnBroken>,
     ) -> Arc<Self> {
         Arc::new(Self {
             transport,
@@ -407,7 +410,7 @@ impl FrameWriter {
             Stop::Deadline { .. } => None,
             Stop::Stalled => Some(End::Stalled),
             Stop::Io(error) => {
-                if let Some(on_broken) = self.on_broken.filter(|_| !is_hang_up(error)) {
+                if let Some(on_broken) = self.on_broken.as_ref().filter(|_| !is_hang_up(error)) {
                     on_broken(error);
                 }
                 Some(End::Broken)

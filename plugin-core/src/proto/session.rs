@@ -296,6 +296,11 @@ impl<T> Running<T> {
         self.calls.values().map(|call| &call.about)
     }
 
+    /// How many calls have arrived and are not answered yet.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len() + self.replying
+    }
+
     /// Whether every call that arrived has been answered.
     pub(crate) fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.replying == 0

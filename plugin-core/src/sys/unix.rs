@@ -39,6 +39,15 @@ impl SocketTransport {
         Ok((Self::from(OwnedFd::from(ours)), OwnedFd::from(theirs).into()))
     }
 
+    /// Both ends of a pair of connected sockets.
+    ///
+    /// # Errors
+    /// Those of the system, such as too many open files.
+    pub fn both_ends() -> io::Result<(Self, Self)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        Ok((Self::from(OwnedFd::from(ours)), Self::from(OwnedFd::from(theirs))))
+    }
+
     /// Connects to a socket that a host listens on.
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
         Stream::connect(path.to_fs_name::<GenericFilePath>()?).map(Self::from)

@@ -1,7 +1,7 @@
 //! A connection that is cut at each of its bytes, and that takes and gives bytes in pieces of any size.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,9 @@ use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::transport::memory::{self, MemoryTransport};
 use crate::io::writer::FrameWriter;
+use crate::plugin::{Handshake, Registry};
 use crate::proto::frame::{Header, Kind};
+use crate::serve::threads::Serving;
 
 /// What the host calls, one after the other.
 const CALLS: [(&str, &str); 3] = [("echo", "first"), ("fail", "second"), ("echo", "third")];
@@ -259,23 +261,29 @@ fn pieces_of_any_size_make_no_difference() {
 }
 
 /// A transport whose writes fail although nobody has hung up, as when a method closed the descriptor.
-struct Deaf(MemoryTransport);
+struct Deaf {
+    inner: MemoryTransport,
+    is_deaf: AtomicBool,
+}
 
 impl Transport for Deaf {
     fn read(&self, buffer: &mut Vec<u8>, most: usize, deadline: Option<Instant>) -> io::Result<usize> {
-        self.0.read(buffer, most, deadline)
+        self.inner.read(buffer, most, deadline)
     }
 
-    fn write(&self, _: &[IoSlice<'_>], _: Option<Instant>) -> io::Result<usize> {
-        Err(io::Error::other("bad file descriptor"))
+    fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+        if self.is_deaf.load(Ordering::SeqCst) {
+            return Err(io::Error::other("bad file descriptor"));
+        }
+        self.inner.write(slices, deadline)
     }
 
     fn wait_readable(&self) -> io::Result<()> {
-        self.0.wait_readable()
+        self.inner.wait_readable()
     }
 
     fn shut_down(&self) {
-        self.0.shut_down();
+        self.inner.shut_down();
     }
 }
 
@@ -288,8 +296,8 @@ fn broken_by(bytes: &[u8]) -> Option<String> {
         CHANGED.notify_all();
     };
     let (ours, theirs) = memory::pair(1000);
-    let transport: Arc<dyn Transport> = Arc::new(Deaf(theirs));
-    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(on_broken));
+    let transport: Arc<dyn Transport> = Arc::new(Deaf { inner: theirs, is_deaf: true.into() });
+    let writer = FrameWriter::new(Arc::clone(&transport), None, Some(Box::new(on_broken)));
     let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
     let server = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], LIMITS, LIMITS);
     thread::scope(|scope| {
@@ -315,4 +323,21 @@ fn a_plugin_that_cannot_answer_any_more_ends() {
 
     // The reply is held back for what follows, and that does not come whole.
     assert_eq!(broken_by(&[&call[..], &ping[1..]].concat()).as_deref(), Some("bad file descriptor"));
+}
+
+#[test]
+fn a_plugin_on_threads_that_cannot_answer_any_more_closes_its_connection() {
+    let (ours, theirs) = memory::pair(1000);
+    send_host_hello(&ours, &host_hello(LIMITS), patience()).unwrap();
+    let transport = Arc::new(Deaf { inner: theirs, is_deaf: false.into() });
+    let service = Served(Arc::default());
+    let registry = Registry::new("p", "1").handshake(Handshake::new("a", 1)).add(service);
+    let serving = Serving::start(registry, Arc::clone(&transport) as Arc<dyn Transport>).unwrap();
+    let host = host(Arc::new(ours), LIMITS, PATIENCE).unwrap();
+    assert_eq!(host.call("echo", "hello").unwrap(), "hello");
+    transport.is_deaf.store(true, Ordering::SeqCst);
+    assert!(host.call("echo", "hello").unwrap_err().is_disconnected());
+    let reason = "cannot write to the host: bad file descriptor".to_owned();
+    assert_eq!(serving.wait_end(patience()), Some(Err(reason)));
+    assert_eq!(serving.wait_methods(patience()), 0);
 }

@@ -1,0 +1,129 @@
+//! A plugin that has said hello, wherever it runs: what it offers, and the way to it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plugin_core::__host::{Connection, Events, Greeted, Remote};
+use plugin_core::{CallError, Client, DisconnectCause};
+
+use crate::description::{Description, InstanceDescription};
+use crate::error::{ClientError, Difference};
+use crate::settings::Settings;
+
+/// How long a ping waits. A plugin answers within a millisecond, whatever its methods do; one that takes five
+/// seconds is stopped or starved.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of the shutdown timeout is kept for a plugin to end once its calls are done, at most. A process
+/// that flushes its files and returns from `main` takes milliseconds.
+const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
+
+/// The other side of a connection.
+pub(crate) struct Peer {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) description: Description,
+    pub(crate) name: Arc<str>,
+    call_timeout: Option<Duration>,
+    /// The process that made the connection.
+    owner: u32,
+}
+
+impl Peer {
+    /// Begins to use a connection. `events` are told what comes unasked, and its end.
+    ///
+    /// # Errors
+    /// When the system has no thread to spare.
+    pub(crate) fn connect(greeted: Greeted, settings: &Settings, events: impl Events) -> io::Result<Self> {
+        let description = Description::from_hello(greeted.hello.clone());
+        let connection = Connection::start(greeted, settings.stall_timeout, settings.spin, Box::new(events))?;
+        let name = description.name.as_str().into();
+        Ok(Self {
+            connection,
+            description,
+            name,
+            call_timeout: settings.call_timeout,
+            owner: std::process::id(),
+        })
+    }
+
+    /// Makes a client of an instance; of the only one, if no name is given.
+    pub(crate) fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
+        let instance = self.find(C::INTERFACE.name, name)?;
+        let differences: Vec<_> = C::INTERFACE
+            .methods
+            .iter()
+            .filter_map(|ours| {
+                let theirs = instance.methods.iter().find(|theirs| theirs.id == ours.id)?;
+                (theirs.fingerprint != ours.fingerprint)
+                    .then(|| Difference { theirs: theirs.signature.clone(), ours: ours.signature.to_owned() })
+            })
+            .collect();
+        if !differences.is_empty() {
+            return Err(ClientError::Incompatible {
+                plugin: self.description.name.clone(),
+                interface: instance.interface.clone(),
+                differences,
+            });
+        }
+        let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
+        let lacking = C::INTERFACE.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
+        Ok(C::from_remote(self.remote(instance.object, &instance.interface).lacking(lacking)))
+    }
+
+    pub(crate) fn ping(&self) -> Result<Duration, CallError> {
+        self.remote(0, "").ping(PING_TIMEOUT)
+    }
+
+    /// Why the plugin was given up, unless this program ended it or it ended by itself.
+    pub(crate) fn given_up(&self) -> Option<DisconnectCause> {
+        self.connection.refusal().filter(|cause| {
+            !matches!(cause, DisconnectCause::ShutDown | DisconnectCause::Killed | DisconnectCause::Ended(_))
+        })
+    }
+
+    /// Refuses calls, and asks the plugin to end within `timeout`, that is by `deadline`.
+    pub(crate) fn ask_to_end(&self, timeout: Duration, deadline: Instant) {
+        self.connection.refuse_calls(DisconnectCause::ShutDown);
+        // What is left of the time is for the plugin to end in order after it has cut off its calls.
+        let drain = timeout - (timeout / 4).min(MAX_EXIT_TIME);
+        // When it cannot be sent, the plugin has ended already or will be ended.
+        let _ = self.connection.send_shutdown(drain, deadline);
+    }
+
+    /// Whether this is the process that made the connection, and not a copy of it that `fork` made: the plugin
+    /// belongs to the original.
+    pub(crate) fn is_ours(&self) -> bool {
+        std::process::id() == self.owner
+    }
+
+    fn remote(&self, object: u64, interface: &str) -> Remote {
+        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
+        Remote::new(connection, object, name, interface, self.call_timeout)
+    }
+
+    /// The instance of that name; the only one, if no name is given.
+    fn find(&self, interface: &str, name: &str) -> Result<&InstanceDescription, ClientError> {
+        let instances = &self.description.instances;
+        let all: Vec<_> = instances.iter().filter(|instance| instance.interface == interface).collect();
+        if let Some(instance) = all.iter().find(|instance| instance.name == name) {
+            return Ok(instance);
+        }
+        match all.as_slice() {
+            [only] if name.is_empty() => Ok(only),
+            [] => {
+                let mut offers: Vec<_> =
+                    instances.iter().map(|instance| instance.interface.clone()).collect();
+                offers.dedup();
+                let plugin = self.description.name.clone();
+                Err(ClientError::NoInterface { plugin, interface: interface.to_owned(), offers })
+            }
+            all => Err(ClientError::NoInstance {
+                plugin: self.description.name.clone(),
+                interface: interface.to_owned(),
+                instance: name.to_owned(),
+                offers: all.iter().map(|instance| instance.name.clone()).collect(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The store of the tests, in a process of its own.
+
+fn main() -> std::process::ExitCode {
+    plugin_core::serve(tests::store::Memory::default())
+}
