@@ -179,7 +179,8 @@ fn a_plugin_that_is_shut_down_within_a_callback() {
             }
             Ok(number)
         });
-        assert!(outcome.unwrap_err().is_disconnected());
+        let error = outcome.unwrap_err();
+        assert!(error.is_disconnected(), "{error:?}");
     });
 }
 

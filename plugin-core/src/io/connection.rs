@@ -94,6 +94,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// Answers none of the calls that still run.
+    pub(super) fn cut_off(&mut self) {
+        self.is_cut_off = true;
+    }
+
     /// Takes note that a call has ended; whether it is to be answered.
     pub(super) fn begin_reply(&mut self, call: u64) -> bool {
         self.running.begin_reply(call);
@@ -322,12 +327,13 @@ impl Connection {
     /// Ends all that goes over this connection: pending and later calls fail with `cause`, unless an earlier one
     /// is known, those of the peer are cancelled, and what was lent to it is dropped.
     pub(super) fn end_calls(&self, cause: DisconnectCause) {
-        self.calls.close(cause);
-        self.timer.close();
         let mut incoming = lock(&self.incoming);
-        incoming.is_cut_off = true;
+        // Before the calls end that they make themselves, which may end them.
+        incoming.cut_off();
         let running: Vec<_> = incoming.running.iter().cloned().collect();
         drop(incoming);
+        self.calls.close(cause);
+        self.timer.close();
         // Without the lock: a task that is woken and finds no thread ends at once.
         for call in running {
             call.cancel();

@@ -224,6 +224,8 @@ impl Connection {
             }
         }
         let host_gone = state.host_gone;
+        // The last frame is the goodbye.
+        state.cut_off();
         drop(state);
         if host_gone {
             return ServeEnd::HostGone;

@@ -285,3 +285,6 @@ pub(crate) fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
 pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
     Ok(OsString::from_vec(bytes).into())
 }
+
+#[cfg(test)]
+mod tests;
