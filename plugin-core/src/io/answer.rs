@@ -36,6 +36,19 @@ pub(super) enum Work {
     Drop(Vec<Arc<dyn Shared>>),
 }
 
+impl Work {
+    /// Ends what nobody waits for any more, since its connection is gone.
+    pub(super) fn abandon(self) {
+        match self {
+            Self::Task(task) => {
+                task.abandon();
+            }
+            Self::Drop(objects) => drop_objects(objects),
+            Self::Call(_) | Self::Lane => {}
+        }
+    }
+}
+
 /// What runs a call.
 enum Callee {
     /// An instance that is there from the start.

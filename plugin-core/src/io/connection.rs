@@ -179,10 +179,9 @@ impl Connection {
             objects: Objects::new(services),
             workers: Workers::new({
                 let this = Weak::clone(this);
-                move |work| {
-                    if let Some(this) = this.upgrade() {
-                        this.work(work);
-                    }
+                move |work| match this.upgrade() {
+                    Some(this) => this.work(work),
+                    None => work.abandon(),
                 }
             }),
             executor: Executor::new(),

@@ -111,7 +111,6 @@ impl Task {
     }
 
     /// Drops the rest of the method, which nobody will poll any more; whether there was any.
-    #[cfg(feature = "tokio")]
     pub(super) fn abandon(&self) -> bool {
         let mut state = lock(&self.state);
         let rest = state.rest.take();
@@ -126,8 +125,12 @@ impl Task {
 
     /// Has a worker thread poll.
     fn resume(self: &Arc<Self>) {
-        if let Some(server) = self.server.upgrade() {
-            server.submit_task(Arc::clone(self));
+        match self.server.upgrade() {
+            Some(server) => server.submit_task(Arc::clone(self)),
+            // What it waits for may hold its waker, which holds it.
+            None => {
+                self.abandon();
+            }
         }
     }
 }
