@@ -226,8 +226,9 @@ impl Launcher {
         self
     }
 
-    /// Sets how long a call may take; as long as the plugin lives unless set. A call that takes longer
-    /// fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and its reply is dropped.
+    /// Sets how long a call may take, also of the objects that the plugin hands over; as long as the plugin lives
+    /// unless set. A call that takes longer fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and
+    /// its reply is dropped. The items of streams are waited for as long as it takes.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = Some(timeout);

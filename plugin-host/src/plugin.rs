@@ -100,14 +100,15 @@ impl PluginProcess {
     ) -> io::Result<Self> {
         let description = Description::from_hello(greeted.hello.clone());
         let events = PluginEvents { process: Arc::clone(&process), source };
-        let connection =
-            match Connection::start(greeted, settings.stall_timeout, settings.spin, Box::new(events)) {
-                Ok(connection) => connection,
-                Err(error) => {
-                    process.kill();
-                    return Err(error);
-                }
-            };
+        let Settings { stall_timeout, spin, call_timeout, .. } = settings;
+        let connection = match Connection::start(greeted, stall_timeout, spin, call_timeout, Box::new(events))
+        {
+            Ok(connection) => connection,
+            Err(error) => {
+                process.kill();
+                return Err(error);
+            }
+        };
         let name = description.name.as_str().into();
         Ok(Self {
             process,

@@ -35,6 +35,8 @@ mod launching;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod object_ends;
+#[cfg(test)]
 mod objects;
 #[cfg(feature = "tokio")]
 #[cfg(test)]

@@ -74,6 +74,8 @@ pub struct Connection {
     /// Those of the peer that nobody waits for.
     pub(super) lane: Mutex<Lane>,
     failed_oneways: AtomicU64,
+    /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
+    call_timeout: Option<Duration>,
     pub(super) budget: Budget,
     pub(super) max_message: u32,
 }
@@ -101,6 +103,8 @@ pub(super) struct Setup {
     pub(super) theirs: WireLimits,
     /// The name of the plugin, on the host's side.
     pub(super) peer: Arc<str>,
+    /// How long a call of an object of the peer takes at most.
+    pub(super) call_timeout: Option<Duration>,
 }
 
 impl Setup {
@@ -146,7 +150,7 @@ impl Connection {
     pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
-        let Setup { transport, writer, services, ours, theirs, peer } = setup;
+        let Setup { transport, writer, services, ours, theirs, peer, call_timeout } = setup;
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -169,6 +173,7 @@ impl Connection {
             executor: Executor::new(),
             lane: Mutex::default(),
             failed_oneways: AtomicU64::new(0),
+            call_timeout,
             budget: budget_for(max_message),
             max_message,
         })
@@ -189,6 +194,11 @@ impl Connection {
     /// The name of the peer; empty for the host of a plugin.
     pub(crate) fn peer(&self) -> &Arc<str> {
         &self.peer
+    }
+
+    /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.call_timeout
     }
 
     /// The largest message that both sides accept, in bytes.

@@ -71,7 +71,7 @@ impl Connection {
         ours: WireLimits,
         theirs: WireLimits,
     ) -> Arc<Self> {
-        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into() };
+        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into(), call_timeout: None };
         Self::new(setup, Side::Plugin(Lead::default()))
     }
 

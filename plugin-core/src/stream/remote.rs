@@ -50,7 +50,7 @@ impl<T> RemoteStream<T> {
     where
         X: for<'de> DeserializeAs<'de, T>,
     {
-        let remote = Remote::leased(lease, "Stream");
+        let remote = Remote::of_stream(lease);
         Self { remote, decode: |decoder| X::decode(decoder), batch: None, asked: None }
     }
 
