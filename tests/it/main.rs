@@ -46,4 +46,8 @@ mod output;
 #[cfg(test)]
 mod stdin;
 #[cfg(test)]
+mod stream_ends;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod tidy;

@@ -10,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::serving::NEXT;
-use crate::error::{CallError, CallTarget, Delivery};
+use crate::error::{CallError, Delivery};
 use crate::io::objects::{Lease, Received};
 use crate::outgoing::OutgoingCall;
 use crate::proto::codec::{Budget, DecodeError, Decoder};
@@ -93,6 +93,12 @@ impl<T> RemoteStream<T> {
         }
     }
 
+    /// The error when nothing came in time.
+    pub(super) fn timed_out(&self, after: Duration) -> CallError {
+        let target = Callee { remote: &self.remote, name: "next" }.target();
+        CallError::timed_out(target, after, Delivery::Unknown)
+    }
+
     /// The next item of the batch that is here, or the end; `None` if a batch has to be asked for.
     fn next_here(&mut self) -> Option<Option<Result<T, CallError>>> {
         let batch = self.batch.as_mut()?;
@@ -111,8 +117,8 @@ impl<T> RemoteStream<T> {
     }
 
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
-        let batch =
-            Batch::new(received?).ok_or_else(|| not_decoded(&self.remote, "a batch has no prefix"))?;
+        let batch = Batch::new(received?)
+            .ok_or_else(|| not_decoded(&self.remote, "a batch does not say how many items it has"))?;
         self.batch = Some(batch);
         Ok(())
     }
@@ -130,7 +136,13 @@ impl Batch {
     fn new(mut received: Received) -> Option<Self> {
         let payload = &mut received.frame.payload;
         let (count, rest) = payload.head.split_first_chunk()?;
-        let (left, is_last) = (u32::from_le_bytes(*count), *rest.first()? != 0);
+        let left = u32::from_le_bytes(*count);
+        let is_last = match rest.first()? {
+            0 if left > 0 => false,
+            1 => true,
+            // Whoever has nothing yet does not answer: a batch without items would be asked for again at once.
+            _ => return None,
+        };
         if left > 1 {
             // The hint is of use for the only item.
             payload.head.append(&mut payload.bulk);
@@ -161,12 +173,6 @@ impl Batch {
         }
         Ok(item)
     }
-}
-
-/// The error of a stream that gave nothing in time.
-pub(super) fn timed_out(after: Duration) -> CallError {
-    let target = CallTarget::new("".into(), "Stream".into(), "next");
-    CallError::timed_out(target, after, Delivery::Unknown)
 }
 
 /// Polls until there is something; `None` when `deadline` comes first.
