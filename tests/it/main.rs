@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod default_bodies;
+#[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod examples;
@@ -41,6 +43,8 @@ mod objects;
 #[cfg(feature = "tokio")]
 #[cfg(test)]
 mod on_tokio;
+#[cfg(test)]
+mod oneway;
 #[cfg(test)]
 mod output;
 #[cfg(test)]

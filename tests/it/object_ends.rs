@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plugin_core::{CallError, Client as _, DisconnectCause, Result};
+use plugin_core::{CallError, DisconnectCause, Result};
 use tests::{Counter, Workshop, WorkshopClient};
 
 use crate::objects::{Mine, launch, wait_until_nothing_is_lent};

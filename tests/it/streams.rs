@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream as _;
 use plugin_core::{CallError, Result, Stream};
 use plugin_host::PluginProcess;
-use tests::{Reservoir, Rivers, RiversClient, WorkshopClient};
+use tests::{Rivers, RiversClient, WorkshopClient};
 
 use crate::objects::{Mine, wait_until_nothing_is_lent};
 use crate::support::{block_on, in_time, start, wait_for, workshop};
@@ -201,12 +201,4 @@ fn streams_of_many_threads_do_not_mix() {
         wait_until_dry(&plugin, &rivers);
         plugin.shutdown().unwrap();
     });
-}
-
-#[test]
-fn a_stream_in_this_process_needs_no_plugin() {
-    let made = AtomicU64::new(0);
-    let items: Vec<_> = (0..3).inspect(|_| drop(made.fetch_add(1, Ordering::Relaxed))).collect();
-    assert_eq!(Stream::from(items).collect::<Result<Vec<_>>>().unwrap(), [0, 1, 2]);
-    assert_eq!(made.into_inner(), 3);
 }

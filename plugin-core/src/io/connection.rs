@@ -91,6 +91,8 @@ pub(super) struct Incoming {
     pub(super) running: Running<Arc<context::State>>,
     /// Whether the host was gone before the calls were done.
     pub(super) host_gone: bool,
+    /// Whether calls that still run are not answered any more, since what they run on is being dropped.
+    pub(super) is_cut_off: bool,
 }
 
 /// What a connection is made of.
@@ -159,7 +161,11 @@ impl Connection {
             side,
             calls: Calls::new(ours.in_flight.min(theirs.in_flight)),
             timer: Arc::default(),
-            incoming: Mutex::new(Incoming { running: Running::new(ours.in_flight), host_gone: false }),
+            incoming: Mutex::new(Incoming {
+                running: Running::new(ours.in_flight),
+                host_gone: false,
+                is_cut_off: false,
+            }),
             changed: Condvar::new(),
             objects: Objects::new(services),
             workers: Workers::new({
@@ -284,7 +290,8 @@ impl Connection {
         self.failed_oneways.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many calls that nobody waits for have failed: were not sent, or not run, or ended with an error or a panic.
+    /// How many calls that nobody waits for have failed: were not sent, or not run as far as
+    /// this side knows, or ended with an error or a panic.
     pub fn failed_oneways(&self) -> u64 {
         self.failed_oneways.load(Ordering::Relaxed)
     }
@@ -318,7 +325,7 @@ impl Connection {
     /// Ends all that goes over this connection: pending and later calls fail with `cause`, unless an earlier one
     /// is known, those of the peer are cancelled, and what was lent to it is dropped.
     pub(super) fn end_calls(&self, cause: DisconnectCause) {
-        self.calls.close(cause);
+        self.close_calls(cause);
         self.timer.close();
         for call in lock(&self.incoming).running.iter() {
             call.cancel();
@@ -326,6 +333,12 @@ impl Connection {
         self.workers.close();
         self.executor.close();
         self.objects.close();
+    }
+
+    /// Ends the calls of this side.
+    pub(super) fn close_calls(&self, cause: DisconnectCause) {
+        let unheard = self.calls.close(cause);
+        self.failed_oneways.fetch_add(unheard as u64, Ordering::Relaxed);
     }
 
     /// How many calls wait for their reply.

@@ -190,7 +190,7 @@ impl Connection {
             lock(&this.incoming).host_gone = true;
             this.changed.notify_all();
             // The methods that still run wait for nothing from it.
-            this.calls.close(DisconnectCause::HostGone);
+            this.close_calls(DisconnectCause::HostGone);
         };
         // Without a thread for it, a host that ends now is noticed once the calls are done.
         let _ = spawn("plugin drain", watch);
@@ -208,6 +208,8 @@ impl Connection {
             }
         }
         let host_gone = state.host_gone;
+        // A stream, say, ends when the value is dropped that makes its items, and that is not the end that was meant.
+        state.is_cut_off = true;
         drop(state);
         if host_gone {
             return ServeEnd::HostGone;
