@@ -69,8 +69,13 @@ impl Remote {
     /// An object of the peer.
     pub(crate) fn leased(lease: Arc<Lease>, interface: &str) -> Self {
         let (connection, object) = (Arc::clone(lease.connection()), lease.object());
-        let peer = Arc::clone(connection.peer());
-        Self { lease: Some(lease), ..Self::new(connection, object, peer, interface, None) }
+        let (peer, timeout) = (Arc::clone(connection.peer()), connection.call_timeout());
+        Self { lease: Some(lease), ..Self::new(connection, object, peer, interface, timeout) }
+    }
+
+    /// A stream of the peer. Its items may be long in coming: whoever takes them says how long he waits.
+    pub(crate) fn of_stream(lease: Arc<Lease>) -> Self {
+        Self { default_timeout: None, ..Self::leased(lease, "Stream") }
     }
 
     /// The same instance, whose calls take `timeout` at most whatever the interface says.

@@ -135,7 +135,9 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // Without a thread for it, the plugin still ends when it reads the end of the connection.
     let guard = Guard::start(&socket).ok();
     let services = registry.into_services();
-    let end = Connection::of_plugin(transport, writer, services, limits, host.limits).serve(reader);
+    let connection = Connection::of_plugin(transport, writer, services, limits, host.limits);
+    let end = connection.serve(reader);
+    connection.drop_services();
     if matches!(end, ServeEnd::HostGone) {
         // What the program has printed is not to be lost, although nobody may read it.
         let _ = std::io::stdout().flush();

@@ -24,7 +24,7 @@ pub use channel::{Closed, StreamSender};
 pub(crate) use remote::{RemoteStream, block_on};
 pub(crate) use serving::stream_object;
 
-use crate::error::CallError;
+use crate::error::{CallError, CallTarget, Delivery};
 use crate::sync::{Mutex, lock};
 
 /// Values that arrive one after another, from this process or from a peer.
@@ -198,15 +198,15 @@ impl<T: 'static> Stream<T> {
             Source::Iterator(items) => items.next(),
             Source::Channel(items) => match items.receive(deadline) {
                 Ok(item) => item,
-                Err(channel::TimedOut) => return Some(Err(remote::timed_out(after))),
+                Err(channel::TimedOut) => return Some(Err(timed_out(after))),
             },
             Source::Async(items) => match block_on(|context| items.as_mut().poll_next(context), deadline) {
                 Some(item) => item,
-                None => return Some(Err(remote::timed_out(after))),
+                None => return Some(Err(timed_out(after))),
             },
             Source::Peer(items) => match items.next(deadline) {
                 Ok(item) => item,
-                Err(remote::TimedOut) => return Some(Err(remote::timed_out(after))),
+                Err(remote::TimedOut) => return Some(Err(items.timed_out(after))),
             },
             Source::Ended => None,
             Source::HandedOver => Some(Err(handed_over())),
@@ -265,6 +265,12 @@ impl<T> fmt::Debug for Stream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").finish_non_exhaustive()
     }
+}
+
+/// The error of a stream of this process that gave nothing in time.
+fn timed_out(after: Duration) -> CallError {
+    let target = CallTarget::new("".into(), "Stream".into(), "next");
+    CallError::timed_out(target, after, Delivery::Unknown)
 }
 
 /// Turns the errors of an asynchronous stream.

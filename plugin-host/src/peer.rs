@@ -36,7 +36,13 @@ impl Peer {
     /// When the system has no thread to spare.
     pub(crate) fn connect(greeted: Greeted, settings: &Settings, events: impl Events) -> io::Result<Self> {
         let description = Description::from_hello(greeted.hello.clone());
-        let connection = Connection::start(greeted, settings.stall_timeout, settings.spin, Box::new(events))?;
+        let connection = Connection::start(
+            greeted,
+            settings.stall_timeout,
+            settings.spin,
+            settings.call_timeout,
+            Box::new(events),
+        )?;
         let name = description.name.as_str().into();
         Ok(Self {
             connection,

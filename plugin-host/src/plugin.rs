@@ -160,8 +160,8 @@ impl PluginProcess {
         self.peer.connection.lent_objects()
     }
 
-    /// How many calls of `oneway` methods of the plugin have failed: were not sent, did not run, or ended with an error
-    /// or a panic. Nobody is told of these otherwise.
+    /// How many calls of `oneway` methods of the plugin have failed: were not sent, ended with an error or a panic, or
+    /// had not been run when the plugin ended, as far as is known. Nobody is told of these otherwise.
     #[must_use]
     pub fn failed_oneways(&self) -> u64 {
         self.peer.connection.failed_oneways()

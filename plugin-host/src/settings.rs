@@ -59,8 +59,9 @@ impl Settings {
 /// The methods of a builder with a field `settings` that mean the same for every plugin.
 macro_rules! setters {
     () => {
-        /// Sets how long a call may take; as long as the plugin lives unless set. A call that takes longer
-        /// fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and its reply is dropped.
+        /// Sets how long a call may take, also of the objects that the plugin hands over; as long as the plugin lives
+        /// unless set. A call that takes longer fails with [`CallError::TimedOut`](plugin_core::CallError::TimedOut), and
+        /// its reply is dropped. The items of streams are waited for as long as it takes.
         #[must_use]
         pub fn call_timeout(mut self, timeout: Duration) -> Self {
             self.settings.call_timeout = Some(timeout);

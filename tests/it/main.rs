@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod default_bodies;
+#[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod examples;
@@ -37,13 +39,21 @@ mod lifecycle;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
+mod object_ends;
+#[cfg(test)]
 mod objects;
 #[cfg(feature = "tokio")]
 #[cfg(test)]
 mod on_tokio;
 #[cfg(test)]
+mod oneway;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod stdin;
+#[cfg(test)]
+mod stream_ends;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tidy;

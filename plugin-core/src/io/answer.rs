@@ -189,14 +189,12 @@ impl Connection {
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
         let header = task.header();
-        let is_awaited = lock(&self.incoming).begin_reply(header.call);
+        let is_wanted = self.begin_reply(header);
         // Also when the runtime ends meanwhile.
         let _replying = Replying(self);
-        if !is_awaited {
-            return;
-        }
         // The next read tells that the host is gone, and the writer what else went wrong.
         let _written = match outcome {
+            _ if !is_wanted => Ok(()),
             Ok(Reply { kind, mut message }) => match self.lend(&mut message) {
                 Ok(mut loan) => {
                     let header = Header { handles: !loan.is_empty(), ..Header::of_call(kind, header.call) };
@@ -230,11 +228,18 @@ impl Connection {
         outcome: Result<Reply, FailureMessage>,
         more_follow: bool,
     ) {
-        if lock(&self.incoming).begin_reply(call.call) {
+        if self.begin_reply(call) {
             // The next read tells that the peer is gone, and the writer what else went wrong.
             let _written = self.write_reply(call, outcome, more_follow);
         }
         self.end_reply();
+    }
+
+    /// Takes note that the reply of a call is about to be written; whether it is to be.
+    fn begin_reply(&self, call: Header) -> bool {
+        let mut incoming = lock(&self.incoming);
+        incoming.running.begin_reply(call.call);
+        !incoming.is_cut_off
     }
 
     fn write_reply(

@@ -202,18 +202,21 @@ impl Calls {
         lock(&self.state).refusal.clone()
     }
 
-    /// Ends all calls, with `cause` or an earlier one.
-    pub(super) fn close(&self, cause: DisconnectCause) {
+    /// Ends all calls, with `cause` or an earlier one; how many of them nobody waits for.
+    pub(super) fn close(&self, cause: DisconnectCause) -> usize {
         let mut state = lock(&self.state);
         let cause = state.refusal.get_or_insert(cause).clone();
         state.is_closed = true;
         state.tasks = 0;
         let waiters: Vec<_> = state.outgoing.drain().collect();
         self.tell_all(state);
+        let mut unheard = 0;
         for waiter in waiters {
+            unheard += usize::from(waiter.who == Who::Nobody);
             waiter.slot.fill(Err(cause.clone()));
         }
         self.gone.notify_all();
+        unheard
     }
 
     /// Waits until every call has been ended, and says why.

@@ -74,6 +74,8 @@ pub struct Connection {
     /// Those of the peer that nobody waits for.
     pub(super) lane: Mutex<Lane>,
     failed_oneways: AtomicU64,
+    /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
+    call_timeout: Option<Duration>,
     pub(super) budget: Budget,
     pub(super) max_message: u32,
 }
@@ -89,21 +91,8 @@ pub(super) struct Incoming {
     pub(super) running: Running<Arc<context::State>>,
     /// Whether the host was gone before the calls were done.
     pub(super) host_gone: bool,
-    /// Whether those that still run are cut off, and not answered any more: the peer did not cancel them.
-    is_cut_off: bool,
-}
-
-impl Incoming {
-    /// Answers none of the calls that still run.
-    pub(super) fn cut_off(&mut self) {
-        self.is_cut_off = true;
-    }
-
-    /// Takes note that a call has ended; whether it is to be answered.
-    pub(super) fn begin_reply(&mut self, call: u64) -> bool {
-        self.running.begin_reply(call);
-        !self.is_cut_off
-    }
+    /// Whether calls that still run are not answered any more, since what they run on is being dropped.
+    pub(super) is_cut_off: bool,
 }
 
 /// What a connection is made of.
@@ -116,6 +105,8 @@ pub(super) struct Setup {
     pub(super) theirs: WireLimits,
     /// The name of the plugin, on the host's side.
     pub(super) peer: Arc<str>,
+    /// How long a call of an object of the peer takes at most.
+    pub(super) call_timeout: Option<Duration>,
 }
 
 impl Setup {
@@ -161,7 +152,7 @@ impl Connection {
     pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
-        let Setup { transport, writer, services, ours, theirs, peer } = setup;
+        let Setup { transport, writer, services, ours, theirs, peer, call_timeout } = setup;
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -187,6 +178,7 @@ impl Connection {
             executor: Executor::new(),
             lane: Mutex::default(),
             failed_oneways: AtomicU64::new(0),
+            call_timeout,
             budget: budget_for(max_message),
             max_message,
         })
@@ -207,6 +199,11 @@ impl Connection {
     /// The name of the peer; empty for the host of a plugin.
     pub(crate) fn peer(&self) -> &Arc<str> {
         &self.peer
+    }
+
+    /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.call_timeout
     }
 
     /// The largest message that both sides accept, in bytes.
@@ -292,7 +289,8 @@ impl Connection {
         self.failed_oneways.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many calls that nobody waits for have failed: were not sent, or not run, or ended with an error or a panic.
+    /// How many calls that nobody waits for have failed: were not sent, or not run as far as
+    /// this side knows, or ended with an error or a panic.
     pub fn failed_oneways(&self) -> u64 {
         self.failed_oneways.load(Ordering::Relaxed)
     }
@@ -326,12 +324,13 @@ impl Connection {
     /// Ends all that goes over this connection: pending and later calls fail with `cause`, unless an earlier one
     /// is known, those of the peer are cancelled, and what was lent to it is dropped.
     pub(super) fn end_calls(&self, cause: DisconnectCause) {
-        let mut incoming = lock(&self.incoming);
         // Before the calls end that they make themselves, which may end them.
-        incoming.cut_off();
-        let running: Vec<_> = incoming.running.iter().cloned().collect();
-        drop(incoming);
-        self.calls.close(cause);
+        let running: Vec<_> = {
+            let mut incoming = lock(&self.incoming);
+            incoming.is_cut_off = true;
+            incoming.running.iter().cloned().collect()
+        };
+        self.close_calls(cause);
         self.timer.close();
         // Without the lock: a task that is woken and finds no thread ends at once.
         for call in running {
@@ -343,6 +342,12 @@ impl Connection {
         self.workers.close();
         self.executor.close();
         self.objects.close();
+    }
+
+    /// Ends the calls of this side.
+    pub(super) fn close_calls(&self, cause: DisconnectCause) {
+        let unheard = self.calls.close(cause);
+        self.failed_oneways.fetch_add(unheard as u64, Ordering::Relaxed);
     }
 
     /// How many calls wait for their reply.

@@ -70,7 +70,7 @@ impl Connection {
     /// Starts to use a connection on which both sides have said hello. Its background thread ends with it.
     ///
     /// A plugin that takes nothing for `stall_timeout` is given up. A thread that waits for a reply stays awake for
-    /// `spin` at most.
+    /// `spin` at most. A call of an object of the plugin takes `call_timeout` at most.
     ///
     /// # Errors
     /// When the system has no thread to spare.
@@ -78,6 +78,7 @@ impl Connection {
         greeted: Greeted,
         stall_timeout: Duration,
         spin: Duration,
+        call_timeout: Option<Duration>,
         events: Box<dyn Events>,
     ) -> io::Result<Arc<Self>> {
         let Greeted { transport, mut reader, hello, ours } = greeted;
@@ -88,6 +89,7 @@ impl Connection {
             ours,
             theirs: hello.limits,
             peer: hello.name.as_str().into(),
+            call_timeout,
         };
         reader.set_limit(setup.max_message());
         reader.set_spin(spin);

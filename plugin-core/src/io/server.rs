@@ -71,7 +71,7 @@ impl Connection {
         ours: WireLimits,
         theirs: WireLimits,
     ) -> Arc<Self> {
-        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into() };
+        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into(), call_timeout: None };
         Self::new(setup, Side::Plugin(Lead::default()))
     }
 
@@ -206,7 +206,7 @@ impl Connection {
             lock(&this.incoming).host_gone = true;
             this.changed.notify_all();
             // The methods that still run wait for nothing from it.
-            this.calls.close(DisconnectCause::HostGone);
+            this.close_calls(DisconnectCause::HostGone);
         };
         // Without a thread for it, a host that ends now is noticed once the calls are done.
         let _ = spawn("plugin drain", watch);
@@ -224,8 +224,9 @@ impl Connection {
             }
         }
         let host_gone = state.host_gone;
-        // The last frame is the goodbye.
-        state.cut_off();
+        // The last frame is the goodbye. And a stream, say, ends when the value is dropped that makes its items, which is
+        // not the end that was meant.
+        state.is_cut_off = true;
         drop(state);
         if host_gone {
             return ServeEnd::HostGone;

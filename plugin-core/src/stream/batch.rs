@@ -139,6 +139,10 @@ impl Arrived {
         let payload = &mut received.frame.payload;
         let (count, rest) = payload.head.split_first_chunk()?;
         let (left, tail) = (u32::from_le_bytes(*count), Tail::from_wire(*rest.first()?)?);
+        if left == 0 && tail == Tail::More {
+            // Whoever has nothing yet does not answer: a batch without items would be asked for again at once.
+            return None;
+        }
         if left != 1 || tail == Tail::Error {
             // The hint is of use for an item that is the only value.
             payload.head.append(&mut payload.bulk);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Arrived, Decode};
 use super::serving::NEXT;
-use crate::error::{CallError, CallTarget, Delivery};
+use crate::error::{CallError, Delivery};
 use crate::io::objects::{Lease, Received};
 use crate::outgoing::OutgoingCall;
 use crate::remote::Remote;
@@ -38,7 +38,7 @@ impl<T> RemoteStream<T> {
     where
         X: for<'de> DeserializeAs<'de, T>,
     {
-        let remote = Remote::leased(lease, "Stream");
+        let remote = Remote::of_stream(lease);
         Self { remote, decode: |decoder| X::decode(decoder), batch: None, asked: None }
     }
 
@@ -81,6 +81,12 @@ impl<T> RemoteStream<T> {
         }
     }
 
+    /// The error when nothing came in time.
+    pub(super) fn timed_out(&self, after: Duration) -> CallError {
+        let target = Callee { remote: &self.remote, name: "next" }.target();
+        CallError::timed_out(target, after, Delivery::Unknown)
+    }
+
     /// The next item of the batch that is here, or the end; `None` if a batch has to be asked for.
     fn next_here(&mut self) -> Option<Option<Result<T, CallError>>> {
         let next = self.batch.as_mut()?.next(self.decode, self.remote.connection.budget());
@@ -96,7 +102,9 @@ impl<T> RemoteStream<T> {
 
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
         let batch = Arrived::new(received?);
-        self.batch = Some(batch.ok_or_else(|| not_decoded(&self.remote, "a batch has no prefix"))?);
+        self.batch = Some(
+            batch.ok_or_else(|| not_decoded(&self.remote, "a batch does not say how many items it has"))?,
+        );
         Ok(())
     }
 }
@@ -107,12 +115,6 @@ fn ask(remote: &Remote) -> OutgoingCall<'_> {
 
 fn not_decoded(remote: &Remote, reason: &str) -> CallError {
     Callee { remote, name: "next" }.not_decoded(reason)
-}
-
-/// The error of a stream that gave nothing in time.
-pub(super) fn timed_out(after: Duration) -> CallError {
-    let target = CallTarget::new("".into(), "Stream".into(), "next");
-    CallError::timed_out(target, after, Delivery::Unknown)
 }
 
 /// Polls until there is something; `None` when `deadline` comes first.

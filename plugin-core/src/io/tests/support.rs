@@ -410,7 +410,7 @@ pub(super) fn host(
     let greeted = receive_plugin_hello(transport, limits, patience())?;
     let told = Arc::new(Told::default());
     let connection =
-        Connection::start(greeted, stall, Duration::ZERO, Box::new(Teller(Arc::clone(&told)))).unwrap();
+        Connection::start(greeted, stall, Duration::ZERO, None, Box::new(Teller(Arc::clone(&told)))).unwrap();
     Ok(Host { connection, told })
 }
 

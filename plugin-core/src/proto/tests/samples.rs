@@ -218,11 +218,7 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::handing_over("handing-over", subscribe_header(), (0_u64, 0_u32), &[Handle::OfSender(9)]),
         Sample::frame("release", Header::bare(Kind::Release), ReleaseMessage { objects: vec![9] }),
         Sample::frame("callback", callback_header(), (0_u64, 2_u64, 7_u64)),
-        Sample::frame(
-            "batch",
-            Header::of_call(Kind::Reply, 6),
-            ((2_u32, true), (0_u8, 5_u32), (0_u8, 6_u32)),
-        ),
+        Sample::frame("batch", Header::of_call(Kind::Reply, 6), (2_u32, 1_u8, [5_u32, 6])),
     ];
     samples.extend(session());
     samples

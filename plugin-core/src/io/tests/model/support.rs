@@ -82,7 +82,7 @@ pub(super) fn connect(capacity: usize, in_flight: u32) -> (Arc<Connection>, Arc<
     let told = Arc::new(Told::default());
     // Longer than the clock can say: a peer that the model keeps waiting has not stalled.
     let connection =
-        Connection::start(greeted, Duration::MAX, Duration::ZERO, Box::new(Teller(Arc::clone(&told))))
+        Connection::start(greeted, Duration::MAX, Duration::ZERO, None, Box::new(Teller(Arc::clone(&told))))
             .unwrap();
     (connection, Arc::new(theirs), told)
 }
