@@ -91,6 +91,8 @@ pub(super) struct Incoming {
     pub(super) host_gone: bool,
     /// Whether those that still run are cut off, and not answered any more: the peer did not cancel them.
     is_cut_off: bool,
+    /// How many times threads have to drop what the peer has released.
+    pub(super) dropping: usize,
 }
 
 impl Incoming {
@@ -98,6 +100,11 @@ impl Incoming {
     pub(super) fn begin_reply(&mut self, call: u64) -> bool {
         self.running.begin_reply(call);
         !self.is_cut_off
+    }
+
+    /// Whether nothing is done for the peer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.dropping == 0
     }
 }
 
@@ -169,6 +176,7 @@ impl Connection {
                 running: Running::new(ours.in_flight),
                 host_gone: false,
                 is_cut_off: false,
+                dropping: 0,
             }),
             changed: Condvar::new(),
             objects: Objects::new(services),
