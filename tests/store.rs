@@ -261,7 +261,7 @@ struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        (0..1000).for_each(|_| thread::yield_now());
+        (0..100).for_each(|_| thread::yield_now());
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

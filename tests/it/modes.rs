@@ -228,7 +228,9 @@ fn the_last_reply_before_the_end_of_a_shutdown_arrives() {
 fn what_the_host_has_dropped_is_dropped_before_the_end_of_a_shutdown() {
     in_time("objects that are dropped before a shutdown", || {
         for _ in 0..50 {
-            let (plugin, memory) = on_threads();
+            let memory = Memory::default();
+            // As long as it takes.
+            let plugin = PluginThread::builder().shutdown_timeout(PATIENCE).start(memory.clone()).unwrap();
             let store: StoreClient = plugin.client().unwrap();
             drop(store.part("").unwrap());
             plugin.shutdown().unwrap();

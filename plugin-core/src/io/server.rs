@@ -176,17 +176,19 @@ impl Connection {
         }
     }
 
-    /// Waits until no call of the host runs and what it has released is dropped, or `deadline` has come, and gives how
-    /// many calls run.
-    pub(crate) fn wait_idle(&self, deadline: Instant) -> usize {
+    /// Waits until no call of the host runs and what it has released is dropped.
+    ///
+    /// # Errors
+    /// At `deadline`, with how many calls run.
+    pub(crate) fn wait_idle(&self, deadline: Instant) -> Result<(), usize> {
         let mut incoming = lock(&self.incoming);
         while !incoming.is_idle() {
             match wait(&self.changed, incoming, Some(deadline)) {
                 Some(guard) => incoming = guard,
-                None => return lock(&self.incoming).running.len(),
+                None => return Err(lock(&self.incoming).running.len()),
             }
         }
-        0
+        Ok(())
     }
 
     /// Drops the services, once their methods have ended.
