@@ -1,3 +1,4 @@
 //! Interfaces shared by the examples that have two executables.
 
+pub mod counter;
 pub mod kv;

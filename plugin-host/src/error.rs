@@ -364,7 +364,7 @@ pub enum ShutdownError {
     StillRuns {
         /// The name of the plugin.
         plugin: String,
-        /// How many calls have not ended; none if it is the plugin's value that takes so long to be dropped.
+        /// How many calls have not ended; none if it is a value of the plugin's that takes so long to be dropped.
         methods: usize,
         /// How long the host waited.
         after: Duration,
@@ -401,8 +401,8 @@ impl fmt::Display for ShutdownError {
             ),
             Self::StillRuns { plugin, methods: 0, after } => write!(
                 f,
-                "plugin `{plugin}` was not dropped within {after:?}; \
-                 its destructor hangs, or needs a longer `shutdown_timeout`"
+                "plugin `{plugin}` has not dropped all that it is made of within {after:?}; \
+                 a destructor of it hangs, or needs a longer `shutdown_timeout`"
             ),
             Self::StillRuns { plugin, methods, after } => write!(
                 f,

@@ -23,7 +23,6 @@
 //!
 //! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
 //! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.
-
 //!
 //! Tests need no executable: a [`PluginThread`] runs a plugin on threads of the program itself, through the same
 //! encoding, and where every method returns a `Result`, the plugin's value itself does wherever a client does.

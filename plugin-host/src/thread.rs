@@ -177,13 +177,16 @@ impl PluginThread {
             self.peer.connection.wait_end(deadline);
         }
         self.peer.connection.close(DisconnectCause::ShutDown);
-        let methods = self.serving.wait_methods(deadline);
+        let idle = self.serving.wait_idle(deadline);
         let plugin = self.peer.description.name.clone();
-        match (end, given_up) {
-            (Some(Err(reason)), _) => Err(ShutdownError::ThreadFailed { plugin, reason }),
-            (_, Some(cause)) => Err(ShutdownError::Disconnected { plugin, cause }),
-            (Some(Ok(())), None) if methods == 0 => Ok(()),
-            _ => Err(ShutdownError::StillRuns { plugin, methods, after: timeout }),
+        match (end, given_up, idle) {
+            (Some(Err(reason)), _, _) => Err(ShutdownError::ThreadFailed { plugin, reason }),
+            (_, Some(cause), _) => Err(ShutdownError::Disconnected { plugin, cause }),
+            (Some(Ok(())), None, Ok(())) => Ok(()),
+            (_, None, idle) => {
+                let methods = idle.err().unwrap_or(0);
+                Err(ShutdownError::StillRuns { plugin, methods, after: timeout })
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! The examples do what they say, with the very commands that they open with.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::root;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{assert_says, root, wait_for, wait_until_gone};
 
 /// The commands in the first block of an example's documentation.
 fn documented(example: &str) -> Vec<String> {
@@ -24,6 +27,16 @@ fn run(command: &str, data: &Path) -> Output {
     #[expect(clippy::disallowed_methods, reason = "a person starts the examples, not a host")]
     let output = cargo.output();
     output.unwrap()
+}
+
+/// An example that has been built.
+fn built(example: &str) -> PathBuf {
+    Path::new(crate::support::WELL_BEHAVED).with_file_name("examples").join(example)
+}
+
+/// Runs an example that has been built.
+fn run_built(example: &str, arguments: &[&str]) -> Output {
+    crate::support::run_by_hand(built(example), arguments)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -103,6 +116,112 @@ fn kv() {
 }
 
 #[test]
+fn counter() {
+    let commands = documented("counter/host.rs");
+    let [build, put] = &commands[..] else { panic!("{commands:?}") };
+    assert!(run(build, Path::new("unused")).status.success());
+    let output = run(put, Path::new("unused"));
+    assert!(output.status.success(), "{output:?}");
+    let said = "the plugin asks for 0 + 3\nthe plugin asks for 0 + 1\nthe plugin asks for 3 + 4\n\
+                apples: 7\npears: 1\n";
+    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), (said, ""));
+
+    // An error of the host's own goes through the plugin and back.
+    let output = run_built("counter", &["stars", "9223372036854775807", "stars", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "counter: that is more than fits\n");
+}
+
+#[test]
+fn progress() {
+    let commands = documented("progress/main.rs");
+    assert_eq!(commands, ["cargo run --example progress -- 1000000"]);
+    let output = run(&commands[0], Path::new("unused"));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(&output.stdout), "there are 78498 primes below 1000000\n");
+    // Nobody looks at a bar.
+    let tenths: String = (1..=10).map(|tenth| format!("{tenth}0 %\n")).collect();
+    assert_eq!(text(&output.stderr), tenths);
+}
+
+#[test]
+fn progress_is_stopped_by_ctrl_c() {
+    assert!(run("cargo build --examples", Path::new("unused")).status.success());
+    // It would take years.
+    let mut command = Command::new(built("progress"));
+    command.arg("1000000000000").stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[expect(clippy::disallowed_methods, reason = "a person starts the examples, not a host")]
+    let mut host = Killed(command.spawn().unwrap());
+    let id = host.0.id();
+    let mut plugin = 0;
+    wait_for("the plugin works", || {
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let Ok(child) = children.trim().parse() else { return false };
+        plugin = child;
+        // The thread that runs calls is there as soon as there was one.
+        let tasks = fs::read_dir(format!("/proc/{plugin}/task")).into_iter().flatten().flatten();
+        let names = tasks.map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default());
+        names.into_iter().any(|name| name == "plugin call\n")
+    });
+    kill_process(Pid::from_child(&host.0), Signal::INT).unwrap();
+    wait_for("the host ends", || host.0.try_wait().unwrap().is_some());
+    wait_until_gone(plugin);
+    assert_eq!(host.0.wait().unwrap().code(), Some(130), "as shells count");
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    host.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    host.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_says(&stdout, &["stopped at ", " of 1000000000000: ", "primes so far"]);
+    assert_eq!(stderr, "");
+}
+
+/// A process that does not outlive a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It has ended already, unless the test has failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn session() {
+    let commands = documented("session/main.rs");
+    assert_eq!(commands, ["cargo run --example session"]);
+    let output = run(&commands[0], Path::new("unused"));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let lines: Vec<_> = stdout.lines().collect();
+    let [ada, grace, mallory, gone] = lines[..] else { panic!("{stdout}") };
+    assert_eq!((ada, grace), ("Ada's basket: tea, milk", "Grace's basket: coffee"));
+    assert_eq!(mallory, "no session: Mallory has another password");
+    assert_says(&gone, &["no basket: plugin `shop` is gone", "`Session::basket` has not run"]);
+    // Each session that began has ended in the plugin.
+    for record in ["logged in", "logged out"] {
+        for name in ["Ada", "Grace"] {
+            let is_it = |line: &&str| line.contains(record) && line.contains(&format!("name=\"{name}\""));
+            assert_eq!(stderr.lines().filter(is_it).count(), 1, "{name} {record}: {stderr}");
+        }
+    }
+    assert!(!stderr.contains("Mallory"), "{stderr}");
+}
+
+#[test]
+fn r#async() {
+    let commands = documented("async/main.rs");
+    assert_eq!(commands, ["cargo run --example async"]);
+    let output = run(&commands[0], Path::new("unused"));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_says(&lines[0], &["`Weather::report` of plugin `weather` did not answer within 200ms"]);
+    assert_eq!(lines[1], "nobody waits for news from El Dorado any more");
+    assert_eq!(lines[2], "400 reports of sun");
+    assert_eq!(lines[3..], ["Atlantis: 0 calls wait", "El Dorado: 0 calls wait"]);
+}
+
+#[test]
 fn every_example_is_listed_and_tested() {
     let manifest = fs::read_to_string(root().join("examples/Cargo.toml")).unwrap();
     let list = fs::read_to_string(root().join("examples/README.md")).unwrap();
@@ -114,7 +233,8 @@ fn every_example_is_listed_and_tested() {
     assert!(!names.is_empty());
     for name in names.iter().filter(|name| !name.ends_with("-plugin")) {
         assert!(list.contains(&format!("| [`{name}`]")), "examples/README.md does not list {name}");
-        assert!(include_str!("examples.rs").contains(&format!("fn {name}()")), "{name} has no test");
+        let tests = ["fn ", "fn r#"].map(|prefix| format!("{prefix}{name}()"));
+        assert!(tests.iter().any(|test| include_str!("examples.rs").contains(test)), "{name} has no test");
     }
 }
 
@@ -124,8 +244,7 @@ fn hosts_at_the_same_time_lose_nothing() {
     let data = directory.path().join("data");
     let commands = documented("kv/host.rs");
     assert!(run(&commands[0], &data).status.success());
-    let built = Path::new(crate::support::WELL_BEHAVED).parent().unwrap();
-    let program = built.join("examples/kv");
+    let program = built("kv");
     let kv = |arguments: [&str; 3]| {
         let mut command = Command::new(&program);
         command.args(arguments.iter().filter(|argument| !argument.is_empty())).env("KV_FILE", &data);

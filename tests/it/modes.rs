@@ -225,6 +225,21 @@ fn the_last_reply_before_the_end_of_a_shutdown_arrives() {
 }
 
 #[test]
+fn what_the_host_has_dropped_is_dropped_before_the_end_of_a_shutdown() {
+    in_time("objects that are dropped before a shutdown", || {
+        for _ in 0..50 {
+            let memory = Memory::default();
+            // As long as it takes.
+            let plugin = PluginThread::builder().shutdown_timeout(PATIENCE).start(memory.clone()).unwrap();
+            let store: StoreClient = plugin.client().unwrap();
+            drop(store.part("").unwrap());
+            plugin.shutdown().unwrap();
+            assert_eq!(memory.parts().unwrap(), 0);
+        }
+    });
+}
+
+#[test]
 fn a_shutdown_cuts_off_methods_that_do_not_end() {
     in_time("a method that goes on in a shutdown", || {
         let memory = Memory::default();

@@ -87,7 +87,7 @@ impl Connection {
             Work::Task(task) => task.header(),
             Work::Lane => return self.run_lane(),
             // Then here, and whoever reads waits for it.
-            Work::Drop(objects) => return drop_objects(objects),
+            Work::Drop(objects) => return self.drop_now(objects),
         };
         self.reply(header, Err(FailureMessage::NoThread { reason: error.to_string() }), false);
     }
@@ -98,14 +98,24 @@ impl Connection {
             Work::Call(call) => self.answer(call, false),
             Work::Task(task) => self.go_on(&task),
             Work::Lane => self.run_lane(),
-            Work::Drop(objects) => drop_objects(objects),
+            Work::Drop(objects) => self.drop_now(objects),
         }
     }
 
     /// Has a worker thread drop objects.
     pub(super) fn drop_later(self: &Arc<Self>, objects: Vec<Arc<dyn Shared>>) {
         if !objects.is_empty() {
+            lock(&self.incoming).dropping += 1;
             self.submit_work(Work::Drop(objects));
+        }
+    }
+
+    fn drop_now(&self, objects: Vec<Arc<dyn Shared>>) {
+        drop_objects(objects);
+        let mut incoming = lock(&self.incoming);
+        incoming.dropping -= 1;
+        if incoming.is_idle() {
+            self.changed.notify_all();
         }
     }
 
@@ -277,7 +287,7 @@ impl Connection {
     fn end_reply(&self) {
         let mut incoming = lock(&self.incoming);
         incoming.running.end_reply();
-        if incoming.running.is_empty() {
+        if incoming.is_idle() {
             self.changed.notify_all();
         }
     }

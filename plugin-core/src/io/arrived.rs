@@ -142,7 +142,7 @@ impl Connection {
         if frame.stage == Stage::Broken {
             let mut incoming = lock(&self.incoming);
             incoming.running.withdraw(call);
-            if incoming.running.is_empty() {
+            if incoming.is_idle() {
                 self.changed.notify_all();
             }
             return;

@@ -93,6 +93,15 @@ pub(super) struct Incoming {
     pub(super) host_gone: bool,
     /// Whether calls that still run are not answered any more, since what they run on is being dropped.
     pub(super) is_cut_off: bool,
+    /// How many times threads have to drop what the peer has released.
+    pub(super) dropping: usize,
+}
+
+impl Incoming {
+    /// Whether nothing is done for the peer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.dropping == 0
+    }
 }
 
 /// What a connection is made of.
@@ -165,6 +174,7 @@ impl Connection {
                 running: Running::new(ours.in_flight),
                 host_gone: false,
                 is_cut_off: false,
+                dropping: 0,
             }),
             changed: Condvar::new(),
             objects: Objects::new(services),

@@ -176,16 +176,19 @@ impl Connection {
         }
     }
 
-    /// Waits until no call of the host runs, or `deadline` has come, and gives how many do.
-    pub(crate) fn wait_idle(&self, deadline: Instant) -> usize {
+    /// Waits until no call of the host runs and what it has released is dropped.
+    ///
+    /// # Errors
+    /// At `deadline`, with how many calls run.
+    pub(crate) fn wait_idle(&self, deadline: Instant) -> Result<(), usize> {
         let mut incoming = lock(&self.incoming);
-        while !incoming.running.is_empty() {
+        while !incoming.is_idle() {
             match wait(&self.changed, incoming, Some(deadline)) {
                 Some(guard) => incoming = guard,
-                None => return lock(&self.incoming).running.len(),
+                None => return Err(lock(&self.incoming).running.len()),
             }
         }
-        0
+        Ok(())
     }
 
     /// Drops the services, once their methods have ended.
@@ -214,7 +217,7 @@ impl Connection {
         // A limit beyond the clock is no limit: the end of the process is the host's then.
         let deadline = now().checked_add(drain);
         let mut state = lock(&self.incoming);
-        while !state.running.is_empty() && !state.host_gone {
+        while !state.is_idle() && !state.host_gone {
             match wait(&self.changed, state, deadline) {
                 Some(guard) => state = guard,
                 None => {

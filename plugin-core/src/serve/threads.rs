@@ -60,10 +60,13 @@ impl Serving {
         lock(&self.state).failure.clone()
     }
 
-    /// Waits until no method runs, or `deadline` has come, and gives how many do.
-    pub fn wait_methods(&self, deadline: Instant) -> usize {
+    /// Waits until no method runs, and what the host has let go is dropped.
+    ///
+    /// # Errors
+    /// At `deadline`, with how many methods run.
+    pub fn wait_idle(&self, deadline: Instant) -> Result<(), usize> {
         let connection = lock(&self.state).connection.clone();
-        connection.map_or(0, |connection| connection.wait_idle(deadline))
+        connection.map_or(Ok(()), |connection| connection.wait_idle(deadline))
     }
 
     fn run(self: &Arc<Self>, registry: Registry, transport: &Arc<dyn Transport>) {

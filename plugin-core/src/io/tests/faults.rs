@@ -339,5 +339,5 @@ fn a_plugin_on_threads_that_cannot_answer_any_more_closes_its_connection() {
     assert!(host.call("echo", "hello").unwrap_err().is_disconnected());
     let reason = "cannot write to the host: bad file descriptor".to_owned();
     assert_eq!(serving.wait_end(patience()), Some(Err(reason)));
-    assert_eq!(serving.wait_methods(patience()), 0);
+    assert_eq!(serving.wait_idle(patience()), Ok(()));
 }
