@@ -87,7 +87,7 @@ pub struct Decoder<'de> {
     /// is a hint and no more: where it is wrong, the two become one slice.
     bulk: Option<&'de mut Vec<u8>>,
     /// What the message hands over.
-    handles: &'de mut [Granted],
+    handles: &'de mut [Option<Granted>],
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -115,7 +115,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// Gives values what the message hands over.
-    pub(crate) fn with_handles(self, handles: &'de mut Vec<Granted>) -> Self {
+    pub(crate) fn with_handles(self, handles: &'de mut [Option<Granted>]) -> Self {
         Self { handles, ..self }
     }
 
@@ -203,12 +203,12 @@ impl<'de> Decoder<'de> {
     /// When the message has no such thing.
     pub(crate) fn next_handle(&mut self) -> Result<Granted, DecodeError> {
         let position = self.by_serde::<Same, u32>()?;
-        match self.handles.get(position as usize) {
-            Some(granted) => Ok(granted.clone()),
-            None => {
-                let count = self.handles.len();
-                Err(self.refuse(format!("a value is number {position} of {count} that are handed over")))
-            }
+        let count = self.handles.len();
+        match self.handles.get_mut(position as usize).map(Option::take) {
+            Some(Some(granted)) => Ok(granted),
+            // Else four bytes would be enough for a value of some hundred, as often as the message says.
+            Some(None) => Err(self.refuse(format!("two values are number {position} that is handed over"))),
+            None => Err(self.refuse(format!("a value is number {position} of {count} that are handed over"))),
         }
     }
 

@@ -9,7 +9,7 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::serving::NEXT;
+use super::serving::{ERROR, ITEM, NEXT};
 use crate::error::{CallError, Delivery};
 use crate::io::objects::{Lease, Received};
 use crate::outgoing::OutgoingCall;
@@ -118,7 +118,7 @@ impl<T> RemoteStream<T> {
 
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
         let batch = Batch::new(received?)
-            .ok_or_else(|| not_decoded(&self.remote, "a batch does not say how many items it has"))?;
+            .ok_or_else(|| not_decoded(&self.remote, "a batch does not say rightly how many items it has"))?;
         self.batch = Some(batch);
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Batch {
         let left = u32::from_le_bytes(*count);
         let is_last = match rest.first()? {
             0 if left > 0 => false,
-            1 => true,
+            1 if left > 0 || payload.len() == PREFIX_LEN => true,
             // Whoever has nothing yet does not answer: a batch without items would be asked for again at once.
             _ => return None,
         };
@@ -160,10 +160,15 @@ impl Batch {
         let mut decoder = Decoder::after(self.at, payload, budget).with_handles(&mut self.received.handles);
         self.left -= 1;
         let item = match decoder.next_as::<Same, u8>()? {
-            0 => Ok(decode(&mut decoder)?),
-            _ => {
+            ITEM => Ok(decode(&mut decoder)?),
+            ERROR => {
                 self.left = 0;
                 Err(CallError::failed(decoder.next_as::<Same, String>()?))
+            }
+            tag => {
+                return Err(
+                    decoder.refuse(format!("an item of a stream has the tag {tag} instead of 0 or 1"))
+                );
             }
         };
         if self.left == 0 {

@@ -36,9 +36,11 @@ const FIRST_AHEAD: usize = 16;
 /// How many items it is ahead at most: of empty ones, too, there must be an end.
 const MAX_AHEAD: usize = 16 * 1024;
 
-/// An item, or why there is none.
-const ITEM: u8 = 0;
-const ERROR: u8 = 1;
+/// What stands before an item.
+pub(super) const ITEM: u8 = 0;
+
+/// What stands before the text that says why there are no more items.
+pub(super) const ERROR: u8 = 1;
 
 /// What the peer asks for batches.
 struct Serving<T, X> {

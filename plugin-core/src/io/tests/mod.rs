@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod handshake;
 mod hostile;
+mod hostile_objects;
 mod nested;
 mod objects;
 mod options;
