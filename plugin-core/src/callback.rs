@@ -84,7 +84,6 @@ pub(crate) enum Attached {
 }
 
 /// Something that a message handed over.
-#[derive(Clone)]
 pub(crate) enum Granted {
     /// An object of the peer.
     Theirs(Arc<Lease>),

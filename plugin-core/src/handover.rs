@@ -13,7 +13,7 @@ use crate::sync::thread_local;
 thread_local! {
     /// `None` while the thread encodes nothing.
     static SENDING: RefCell<Option<Sending>> = const { RefCell::new(None) };
-    static RECEIVED: RefCell<Vec<Granted>> = const { RefCell::new(Vec::new()) };
+    static RECEIVED: RefCell<Vec<Option<Granted>>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Sending {
@@ -30,7 +30,7 @@ pub(crate) fn sending<R>(before: usize, encode: impl FnOnce() -> R) -> (R, Vec<A
 }
 
 /// Decodes a value of a message that was handed this.
-pub(crate) fn receiving<R>(handles: &mut Vec<Granted>, decode: impl FnOnce() -> R) -> R {
+pub(crate) fn receiving<R>(handles: &mut Vec<Option<Granted>>, decode: impl FnOnce() -> R) -> R {
     let received = std::mem::take(handles);
     let (decoded, received) = within(|new| RECEIVED.with(|it| it.replace(new)), received, decode);
     *handles = received;
@@ -72,16 +72,21 @@ pub(crate) fn check(attached: usize) -> Result<(), String> {
 /// # Errors
 /// When there is no such thing.
 pub(crate) fn granted(position: u32) -> Result<Granted, String> {
-    RECEIVED.with(|it| pick(&it.borrow(), position))
+    RECEIVED.with(|it| pick(&mut it.borrow_mut(), position))
 }
 
-/// What a message was handed at this place.
+/// Takes what a message was handed at this place.
 ///
 /// # Errors
-/// When there is no such thing.
-pub(crate) fn pick(handles: &[Granted], position: u32) -> Result<Granted, String> {
-    let granted = handles.get(position as usize).cloned();
-    granted.ok_or_else(|| format!("a value is number {position} of {} that are handed over", handles.len()))
+/// When there is no such thing, or a value has it already: else four bytes would be enough for a value of some hundred,
+/// as often as the message says.
+pub(crate) fn pick(handles: &mut [Option<Granted>], position: u32) -> Result<Granted, String> {
+    let count = handles.len();
+    match handles.get_mut(position as usize).map(Option::take) {
+        Some(Some(granted)) => Ok(granted),
+        Some(None) => Err(format!("two values are number {position} that is handed over")),
+        None => Err(format!("a value is number {position} of {count} that are handed over")),
+    }
 }
 
 /// Runs something while `value` is where `replace` puts it, and gives what is there afterwards. What was there before is

@@ -160,6 +160,12 @@ impl PluginProcess {
         self.peer.connection.lent_objects()
     }
 
+    /// How many objects and streams of the plugin the host holds now.
+    #[must_use]
+    pub fn held_objects(&self) -> usize {
+        self.peer.connection.held_objects()
+    }
+
     /// How many calls of `oneway` methods of the plugin have failed: were not sent, ended with an error or a panic, or
     /// had not been run when the plugin ended, as far as is known. Nobody is told of these otherwise.
     #[must_use]

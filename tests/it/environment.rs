@@ -117,7 +117,9 @@ fn a_plugin_starts_with_its_connection_and_two_pipes() {
 fn a_child_of_a_plugin_does_not_hold_its_connection() {
     let plugin = well_behaved(&[]).spawn().unwrap();
     let (variables, descriptors) = plugin.client::<SurroundingsClient>().unwrap().child().unwrap();
-    let descriptors = without_inherited(descriptors);
+    let mut descriptors = without_inherited(descriptors);
+    // Files that the child itself reads when it starts.
+    descriptors.retain(|_, what| what == "/dev/null" || !what.starts_with('/'));
     assert_eq!(descriptors.keys().copied().collect::<Vec<_>>(), [0, 1, 2], "{descriptors:?}");
     assert_eq!(descriptors[&0], "/dev/null");
     assert!(!descriptors.values().any(|what| what.starts_with("socket:")), "{descriptors:?}");

@@ -6,6 +6,7 @@
 //! hold of that at once, before any later release is read; what is never decoded is released when it is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -27,7 +28,8 @@ pub(crate) const MAX_OBJECTS: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) frame: Frame,
-    pub(crate) handles: Vec<Granted>,
+    /// Each until a value takes it.
+    pub(crate) handles: Vec<Option<Granted>>,
 }
 
 /// The right to call an object of the peer. When it is dropped the peer may drop the object.
@@ -50,6 +52,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.connection.objects.held.fetch_sub(1, Ordering::Relaxed);
         // A connection that has ended holds nothing for anybody.
         let _ = self.connection.writer.release(self.object);
     }
@@ -90,6 +93,9 @@ pub(super) struct Objects {
     /// Named by their position, from 1.
     services: Mutex<Arc<[Arc<dyn Service>]>>,
     state: Mutex<State>,
+    /// How many objects of the peer are held here. The peer counts them until it reads that they are released, so
+    /// this is never more.
+    held: AtomicUsize,
 }
 
 struct State {
@@ -101,7 +107,7 @@ struct State {
 impl Objects {
     pub(super) fn new(services: Vec<Arc<dyn Service>>) -> Self {
         let state = State { lent: FxHashMap::default(), next: services.len() as u64 + 1, is_closed: false };
-        Self { services: Mutex::new(services.into()), state: Mutex::new(state) }
+        Self { services: Mutex::new(services.into()), state: Mutex::new(state), held: AtomicUsize::new(0) }
     }
 
     /// An instance that is there from the start.
@@ -113,6 +119,11 @@ impl Objects {
     /// Something that was lent.
     pub(super) fn lent_object(&self, object: u64) -> Option<Arc<dyn Shared>> {
         lock(&self.state).lent.get(&object).cloned()
+    }
+
+    /// How much of the peer is held.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// How much is lent.
@@ -197,7 +208,10 @@ impl Connection {
     }
 
     /// Takes hold of what a message hands over.
-    pub(super) fn accept_handles(self: &Arc<Self>, frame: &mut Frame) -> Result<Vec<Granted>, Violation> {
+    pub(super) fn accept_handles(
+        self: &Arc<Self>,
+        frame: &mut Frame,
+    ) -> Result<Vec<Option<Granted>>, Violation> {
         if !frame.header.handles {
             return Ok(Vec::new());
         }
@@ -205,14 +219,18 @@ impl Connection {
         let handles = handles::take(&mut frame.payload.head)
             .map_err(|error| Violation::BadPayload { kind, reason: error.to_string() })?;
         let accept = |handle| {
-            Ok(match handle {
+            Ok(Some(match handle {
                 Handle::OfSender(object) => {
-                    Granted::Theirs(Arc::new(Lease { connection: Arc::clone(self), object }))
+                    let lease = Arc::new(Lease { connection: Arc::clone(self), object });
+                    if self.objects.held.fetch_add(1, Ordering::Relaxed) >= MAX_OBJECTS {
+                        return Err(Violation::TooManyObjects { limit: MAX_OBJECTS });
+                    }
+                    Granted::Theirs(lease)
                 }
                 Handle::OfReceiver(object) => Granted::Ours(
                     self.objects.lent_object(object).ok_or(Violation::UnknownObject { object })?,
                 ),
-            })
+            }))
         };
         handles.into_iter().map(accept).collect()
     }

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::end::WriteError;
 use self::end::{End, is_hang_up};
 use self::line::{Line, Stop};
+use super::objects::MAX_OBJECTS;
 use super::transport::Transport;
 use super::{AtomicBool, Condvar, Mutex, MutexGuard, lock, now, spawn, wait};
 use crate::proto::codec;
@@ -80,7 +81,7 @@ struct State {
     line: Line,
     /// Whole frames that go out after the rest in `line` and before any other.
     queue: Vec<u8>,
-    /// Objects to be released after the frames in `queue`. The peer bounds how many there are.
+    /// Objects to be released after the frames in `queue`.
     releases: Vec<u64>,
     /// Tasks that wait for room in the queue.
     tasks: Vec<Waker>,
@@ -241,11 +242,17 @@ impl FrameWriter {
         self.flush_now(state)
     }
 
-    /// Tells the peer, soon and without waiting, that an object of its own is not held here any more.
+    /// Tells the peer, soon and without waiting, that an object of its own is not held here any more. A peer that has
+    /// lent more than a side may, and takes nothing, is given up.
     pub(crate) fn release(self: &Arc<Self>, object: u64) -> Result<(), WriteError> {
         let mut state = lock(&self.state);
         if let Some(end) = state.end {
             return Err(end.into());
+        }
+        if state.releases.len() >= MAX_OBJECTS {
+            drop(state);
+            self.stop(End::Stalled);
+            return Err(WriteError::Stalled);
         }
         state.releases.push(object);
         self.flush_now(state)

@@ -88,7 +88,7 @@ pub struct Decoder<'de> {
     /// is a hint and no more: where it is wrong, the two become one slice.
     bulk: Option<&'de mut Vec<u8>>,
     /// What the message hands over, if anything.
-    handles: Option<&'de mut Vec<Granted>>,
+    handles: Option<&'de mut Vec<Option<Granted>>>,
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -116,7 +116,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// Gives values what the message hands over.
-    pub(crate) fn with_handles(self, handles: &'de mut Vec<Granted>) -> Self {
+    pub(crate) fn with_handles(self, handles: &'de mut Vec<Option<Granted>>) -> Self {
         Self { handles: Some(handles).filter(|handles| !handles.is_empty()), ..self }
     }
 
@@ -209,7 +209,7 @@ impl<'de> Decoder<'de> {
     /// When the message has no such thing.
     pub(crate) fn next_handle(&mut self) -> Result<Granted, DecodeError> {
         let position = self.by_serde::<Same, u32>()?;
-        let handles = self.handles.as_deref().map_or(&[][..], Vec::as_slice);
+        let handles = self.handles.as_deref_mut().map_or(&mut [][..], Vec::as_mut_slice);
         handover::pick(handles, position).map_err(|reason| self.refuse(reason))
     }
 

@@ -156,9 +156,9 @@ impl<T> Outgoing<T> {
         core::mem::take(&mut self.pending).into_values().map(|(_, waiter)| waiter)
     }
 
-    /// Who waits for the reply to a call.
+    /// Who waits for the outcome of a method that this call runs.
     pub(crate) fn waiter(&self, call: u64) -> Option<&T> {
-        self.pending.get(&call).map(|(_, waiter)| waiter)
+        self.pending.get(&call).filter(|(asked, _)| *asked != Asked::Ping).map(|(_, waiter)| waiter)
     }
 
     /// Those who wait for a reply, in any order.
@@ -374,6 +374,8 @@ pub(crate) enum Violation {
     WrongReply { call: u64, kind: Kind },
     /// The peer owes so many replies that it is not going to give them.
     RepliesOwed { count: usize },
+    /// The peer lends more objects at once than a side may.
+    TooManyObjects { limit: usize },
     /// A message hands over an object of this side, or drops one, that the peer does not hold.
     UnknownObject { object: u64 },
     /// The payload of a frame cannot be decoded.
@@ -395,6 +397,7 @@ impl fmt::Display for Violation {
             Self::WrongReply { call, kind } => {
                 write!(f, "a {kind:?} frame for call {call}, which does not answer it")
             }
+            Self::TooManyObjects { limit } => write!(f, "more than {limit} objects at once"),
             Self::UnknownObject { object } => {
                 write!(f, "a frame about object {object}, which it does not hold")
             }

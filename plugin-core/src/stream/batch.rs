@@ -139,9 +139,12 @@ impl Arrived {
         let payload = &mut received.frame.payload;
         let (count, rest) = payload.head.split_first_chunk()?;
         let (left, tail) = (u32::from_le_bytes(*count), Tail::from_wire(*rest.first()?)?);
-        if left == 0 && tail == Tail::More {
+        let is_empty = payload.head.len() + payload.bulk.len() == PREFIX_LEN;
+        match tail {
             // Whoever has nothing yet does not answer: a batch without items would be asked for again at once.
-            return None;
+            Tail::More if left == 0 => return None,
+            Tail::End if left == 0 && !is_empty => return None,
+            _ => {}
         }
         if left != 1 || tail == Tail::Error {
             // The hint is of use for an item that is the only value.

@@ -102,9 +102,9 @@ impl<T> RemoteStream<T> {
 
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
         let batch = Arrived::new(received?);
-        self.batch = Some(
-            batch.ok_or_else(|| not_decoded(&self.remote, "a batch does not say how many items it has"))?,
-        );
+        self.batch = Some(batch.ok_or_else(|| {
+            not_decoded(&self.remote, "a batch does not say rightly how many items it has")
+        })?);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod handover;
 mod handshake;
 mod hostile;
+mod hostile_objects;
 mod nested;
 mod objects;
 mod options;
