@@ -8,6 +8,7 @@
 
 mod calls;
 mod connection;
+mod nested;
 mod seat;
 mod server;
 mod support;
