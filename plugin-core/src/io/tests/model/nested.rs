@@ -12,7 +12,7 @@ use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::connection::Connection;
-use crate::io::{Mutex, lock};
+use crate::io::{Condvar, Mutex, lock, wait};
 use crate::outgoing::OutgoingCall;
 use crate::remote::Remote;
 use crate::shape::Same;
@@ -82,7 +82,7 @@ fn sum(
 /// calls. Each of them may be the one who reads for the others.
 #[test]
 fn every_callback_is_run_by_the_thread_that_lent_it() {
-    check(150, Clock::StandsStill, || {
+    check(150, Clock::Ticks, || {
         let (connection, theirs, _) = connect(128, 8);
         let plugin = serve(theirs, Arc::new(Caller), 8);
         let with = |run: fn(&Remote)| {
@@ -108,10 +108,40 @@ fn every_callback_is_run_by_the_thread_that_lent_it() {
     });
 }
 
+/// A callback waits for what other threads get from the plugin. While it does its thread cannot read, although nobody may
+/// have told the others yet.
+#[test]
+fn a_callback_that_blocks_holds_up_nobody_else() {
+    check(300, Clock::Ticks, || {
+        let (connection, theirs, _) = connect(128, 8);
+        let plugin = serve(theirs, Arc::new(Caller), 8);
+        let echoed = Arc::new((Mutex::new(0), Condvar::new()));
+        let echoing = [7, 8].map(|number| {
+            let (remote, echoed) = (remote(&connection), Arc::clone(&echoed));
+            thread::spawn(move || {
+                assert_eq!(echo(&remote, number).unwrap(), number);
+                *lock(&echoed.0) += 1;
+                echoed.1.notify_all();
+            })
+        });
+        let given = sum(&remote(&connection), 1, |_| {
+            let mut count = lock(&echoed.0);
+            while *count < 2 {
+                count = wait(&echoed.1, count, None).expect("there is no deadline");
+            }
+            Ok(*count)
+        });
+        assert_eq!(given.unwrap(), 2);
+        echoing.into_iter().for_each(|thread| thread.join().unwrap());
+        connection.close(DisconnectCause::Killed);
+        plugin.join().unwrap();
+    });
+}
+
 /// The owner closes the connection at any moment, also while a callback runs.
 #[test]
 fn a_close_ends_calls_within_calls() {
-    check(150, Clock::StandsStill, || {
+    check(150, Clock::Ticks, || {
         let (connection, theirs, _) = connect(128, 8);
         let plugin = serve(theirs, Arc::new(Caller), 8);
         let calling = [2, 1].map(|below| {
