@@ -48,6 +48,8 @@ mod oneway;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod stdin;
 #[cfg(test)]
 mod stream_ends;
@@ -55,3 +57,5 @@ mod stream_ends;
 mod streams;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod turmoil;
