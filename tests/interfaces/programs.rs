@@ -41,6 +41,9 @@ impl From<CallError> for StorageError {
     }
 }
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// Stores bytes under keys.
 #[plugin_interface]
 pub trait StorageEngine: Send + Sync {
@@ -79,7 +82,7 @@ pub trait Snapshot: Send + Sync {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
     /// All entries in their order.
-    fn entries(&self) -> Result<Stream<(Vec<u8>, Vec<u8>)>, StorageError>;
+    fn entries(&self) -> Result<Stream<Entry>, StorageError>;
 }
 
 /// The pixels of an image, three bytes each.

@@ -68,7 +68,7 @@ impl Connection {
 
     pub(super) fn submit_work(self: &Arc<Self>, work: Work) {
         // What comes back without a thread may be what another thread has submitted meanwhile.
-        let Err((work, error)) = self.workers.submit(work) else { return };
+        let Err(((_, work), error)) = self.workers.submit((Arc::clone(self), work)) else { return };
         let header = match work {
             Work::Call(call) => call.received.frame.header,
             Work::Task(task) => task.header(),

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use plugin_core::Stream;
-use tests::{Snapshot, StorageEngine, StorageError, Transaction};
+use tests::{Entry, Snapshot, StorageEngine, StorageError, Transaction};
 
 use crate::lock;
 
@@ -84,7 +84,7 @@ impl Snapshot for Frozen {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(self.0.get(key).cloned())
     }
-    fn entries(&self) -> Result<Stream<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn entries(&self) -> Result<Stream<Entry>, StorageError> {
         // It outlives the snapshot.
         let entries = Arc::clone(&self.0);
         let mut last: Option<Vec<u8>> = None;

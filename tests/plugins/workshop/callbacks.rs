@@ -73,12 +73,15 @@ impl Caller for Calling {
 
     fn keep_errors(&self, number: &dyn Fn(u64) -> Result<u64>) -> Result<()> {
         for given in 0..2 {
-            let error = number(given).err().map_or("none".to_owned(), |error| match error {
-                CallError::Cancelled(error) => format!("Cancelled: {error}"),
-                CallError::Panicked(error) => format!("Panicked: {error}"),
-                CallError::TimedOut(error) => format!("TimedOut: {error}"),
-                other => other.to_string(),
-            });
+            let error = number(given).err().map_or_else(
+                || "none".to_owned(),
+                |error| match error {
+                    CallError::Cancelled(error) => format!("Cancelled: {error}"),
+                    CallError::Panicked(error) => format!("Panicked: {error}"),
+                    CallError::TimedOut(error) => format!("TimedOut: {error}"),
+                    other => other.to_string(),
+                },
+            );
             lock(&self.0).push(error);
         }
         Ok(())
