@@ -156,9 +156,7 @@ fn a_command_of_a_text_editor() {
 
 #[test]
 fn the_handlers_of_a_language_server() {
-    async fn session(
-        server: &(impl LanguageServer + Sync),
-    ) -> Result<(Vec<String>, Vec<usize>, Stream<Diagnostic>)> {
+    async fn session(server: &impl LanguageServer) -> Result<(Vec<String>, Vec<usize>, Stream<Diagnostic>)> {
         let diagnostics = server.diagnostics().await?;
         server.did_change(Path::new("/a"), "apple pear\nTODO plum");
         server.did_change(Path::new("/b"), "plum\nTODO cherry\nTODO");

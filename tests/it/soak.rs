@@ -92,7 +92,7 @@ impl Side {
     /// An object and a stream of each side; of the odd rounds they are dropped midway.
     fn round(&self, number: u64) -> Result<()> {
         let Self { workshop, rivers, .. } = self;
-        let is_whole = number % 2 == 0;
+        let is_whole = number.is_multiple_of(2);
         let theirs = workshop.counter(number)?;
         let mine: Arc<dyn Counter> = Arc::new(Mine::new());
         if is_whole {
@@ -102,7 +102,7 @@ impl Side {
         }
         drop((theirs, mine));
         // One that the plugin keeps until it ends, or gives back.
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             workshop.keep(Box::new(Mine::new()))?;
         } else if number % 8 == 1 {
             drop(workshop.give_back()?);

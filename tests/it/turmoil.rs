@@ -60,8 +60,10 @@ impl Drop for Within<'_> {
     }
 }
 
+type Deed = fn(&Tools, &mut Random) -> Result<()>;
+
 /// What is done, and how it is checked. Each fails with nothing but the error of a call.
-const DEEDS: &[(&str, fn(&Tools, &mut Random) -> Result<()>)] = &[
+const DEEDS: &[(&str, Deed)] = &[
     ("echo", |tools, random| {
         let number = random.below(1 << 40);
         assert_eq!(tools.caller.echo(number)?, number);
