@@ -178,7 +178,8 @@ use proc_macro::TokenStream;
 ///
 /// Nothing comes back from a method with `#[plugin(oneway)]`, neither a value nor its end: the client
 /// returns as soon as the call is sent. It returns nothing, or a `Result<(), E>` that says only whether it
-/// was sent.
+/// was sent. Such calls run one after another, in the order in which they were made. Other calls run beside them, and may
+/// overtake them.
 ///
 /// `#[plugin(idempotent)]` says that to run a method twice does no more than to run it once. The
 /// description of the method passes it on.

@@ -3,9 +3,11 @@
 mod callbacks;
 mod notes;
 mod objects;
+mod programs;
 mod streams;
 
 pub use callbacks::*;
 pub use notes::*;
 pub use objects::*;
+pub use programs::*;
 pub use streams::*;

@@ -5,9 +5,8 @@
 #![expect(dead_code, reason = "the other tests share these modules")]
 
 mod cases;
+mod held;
 mod support;
-
-use std::fs;
 
 use cases::{crash, payload, session, start};
 use plugin_core::Registry;
@@ -15,33 +14,8 @@ use plugin_host::{Launcher, PluginThread};
 use tests::store::{Memory, Store, StoreClient, Trouble, TroubleClient};
 use tests::{Echo, EchoClient};
 
+use held::{Held, check};
 use support::{Raw, wait_for, well_behaved};
-
-/// What a process holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    threads: usize,
-    descriptors: usize,
-    children: usize,
-}
-
-impl Held {
-    fn now() -> Self {
-        let count = |path| fs::read_dir(path).expect("the system tells it").count();
-        let own = std::process::id();
-        let children = format!("/proc/self/task/{own}/children");
-        let children = fs::read_to_string(children).unwrap_or_default().split_whitespace().count();
-        Self { threads: count("/proc/self/task"), descriptors: count("/proc/self/fd"), children }
-    }
-}
-
-/// Runs a case and waits until the process holds nothing of it any more.
-fn check(name: &str, run: impl FnOnce()) {
-    let descriptors = Held::now().descriptors;
-    run();
-    let before = Held { threads: 1, descriptors, children: 0 };
-    wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
-}
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.

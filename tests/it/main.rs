@@ -50,6 +50,8 @@ mod oneway;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod stdin;
 #[cfg(test)]
 mod stream_ends;
@@ -57,3 +59,5 @@ mod stream_ends;
 mod streams;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod turmoil;

@@ -107,7 +107,7 @@ fn a_reader_that_stalls_bounds_how_far_the_producer_gets() {
     in_time("streams that stall", || {
         let (plugin, rivers) = launch();
         for block in [0, 1000, 300_000] {
-            let most = 600_000_u64.checked_div(block).map_or(70_000, |count| count.max(20)) + 16;
+            let most = 600_000_u64.checked_div(block).map_or(70_000, |most| most.max(20) + 16);
             let before = rivers.made().unwrap();
             let mut blocks = rivers.endless(block).unwrap();
             let mut taken = 0;

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 pub(crate) const WELL_BEHAVED: &str = env!("CARGO_BIN_EXE_well_behaved");
 pub(crate) const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
+pub(crate) const PROGRAMS: &str = env!("CARGO_BIN_EXE_programs");
 pub(crate) const CRASHING: &str = env!("CARGO_BIN_EXE_crashing");
 pub(crate) const RAW: &str = env!("CARGO_BIN_EXE_raw");
 pub(crate) const MORTAL_HOST: &str = env!("CARGO_BIN_EXE_mortal_host");

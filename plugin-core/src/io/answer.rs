@@ -36,19 +36,6 @@ pub(super) enum Work {
     Drop(Vec<Arc<dyn Shared>>),
 }
 
-impl Work {
-    /// Ends what nobody waits for any more, since its connection is gone.
-    pub(super) fn abandon(self) {
-        match self {
-            Self::Task(task) => {
-                task.abandon();
-            }
-            Self::Drop(objects) => drop_objects(objects),
-            Self::Call(_) | Self::Lane => {}
-        }
-    }
-}
-
 /// What runs a call.
 enum Callee {
     /// An instance that is there from the start.
@@ -81,7 +68,7 @@ impl Connection {
 
     pub(super) fn submit_work(self: &Arc<Self>, work: Work) {
         // What comes back without a thread may be what another thread has submitted meanwhile.
-        let Err((work, error)) = self.workers.submit(work) else { return };
+        let Err(((_, work), error)) = self.workers.submit((Arc::clone(self), work)) else { return };
         let header = match work {
             Work::Call(call) => call.received.frame.header,
             Work::Task(task) => task.header(),

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::answer::Work;
@@ -68,7 +68,7 @@ pub struct Connection {
     /// What the peer may call.
     pub(super) objects: Objects,
     /// Run the calls that are not run where they are read.
-    pub(super) workers: Arc<Workers<Work>>,
+    pub(super) workers: Arc<Workers<Job>>,
     /// Polls `async` methods that go on.
     pub(super) executor: Executor,
     /// Those of the peer that nobody waits for.
@@ -79,6 +79,10 @@ pub struct Connection {
     pub(super) budget: Budget,
     pub(super) max_message: u32,
 }
+
+/// What a worker thread is given. It has the connection with it: what is left of a call is to be run, or dropped as it
+/// should be, also when nobody else has the connection any more.
+pub(super) type Job = (Arc<Connection>, Work);
 
 /// What differs between the sides: above all who reads while no thread waits for a reply.
 pub(super) enum Side {
@@ -162,7 +166,7 @@ impl Connection {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
         let Setup { transport, writer, services, ours, theirs, peer, call_timeout } = setup;
-        Arc::new_cyclic(|this: &Weak<Self>| Self {
+        Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
             transport,
@@ -178,13 +182,7 @@ impl Connection {
             }),
             changed: Condvar::new(),
             objects: Objects::new(services),
-            workers: Workers::new({
-                let this = Weak::clone(this);
-                move |work| match this.upgrade() {
-                    Some(this) => this.work(work),
-                    None => work.abandon(),
-                }
-            }),
+            workers: Workers::new(|(connection, work): Job| connection.work(work)),
             executor: Executor::new(),
             lane: Mutex::default(),
             failed_oneways: AtomicU64::new(0),
@@ -375,6 +373,12 @@ impl Connection {
     /// How many replies came after their callers had given up, and were dropped.
     pub fn late_replies(&self) -> u64 {
         self.calls.late_replies()
+    }
+
+    /// Whether a call of the peer runs.
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn runs_calls(&self) -> bool {
+        lock(&self.incoming).running.iter().next().is_some()
     }
 
     /// How many objects of the peer are held on this side.

@@ -54,6 +54,35 @@ pub(crate) const FATAL: &[Session] = &[
     case("frame of kind 3", BROKE_PROTOCOL, &["a Call frame"]),
     case("frame of kind 11", BROKE_PROTOCOL, &["a Shutdown frame"]),
     case("frame of kind 13", BROKE_PROTOCOL, &["a Release frame that cannot be decoded"]),
+    case(
+        "releases what it does not hold",
+        BROKE_PROTOCOL,
+        &["a frame about object 7, which it does not hold"],
+    ),
+    case(
+        "hands over no list",
+        BROKE_PROTOCOL,
+        &["a Reply frame that cannot be decoded", "no list of handles"],
+    ),
+    case("hands over more than a list may have", BROKE_PROTOCOL, &["none of them, or too many"]),
+    case("hands over a handle of no kind", BROKE_PROTOCOL, &["a handle is of an unknown kind"]),
+    case(
+        "gives back what it was never given",
+        BROKE_PROTOCOL,
+        &["a frame about object 7, which it does not hold"],
+    ),
+    case(
+        "calls within a call that it does not name",
+        BROKE_PROTOCOL,
+        &["a Call frame that cannot be decoded"],
+    ),
+    case(
+        "calls without waiting for an answer, or reading one",
+        BROKE_PROTOCOL,
+        &["more than the agreed 16384 calls at once"],
+    ),
+    // Whichever it meets first.
+    case("lends without end, and reads nothing", BROKE_PROTOCOL, &["at once"]),
     case("frame of kind 14", BROKE_PROTOCOL, &["unknown kind 14"]),
 ];
 

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use wire::{
-    CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HELLO, Hello, Host, LOG, PING, PONG, REFUSE, REPLY, SHUTDOWN,
-    frame, garbage, header, preamble, text,
+    CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HANDLES, HELLO, Hello, Host, LOG, NESTED, ONEWAY, PING, PONG,
+    REFUSE, RELEASE, REPLY, SHUTDOWN, flagged, frame, garbage, handle, header, preamble, text,
 };
 
 fn main() -> ExitCode {
@@ -217,6 +217,31 @@ fn misbehave(host: &Host, call: u64, behaviour: &str) {
         "reply to nobody" => frame(REPLY, 999, b""),
         "pong" => frame(PONG, call, b""),
         "two replies" => frame(REPLY, call, &text(b"said")).repeat(2),
+        "releases what it does not hold" => {
+            frame(RELEASE, 0, &[1_u64.to_le_bytes(), 7_u64.to_le_bytes()].concat())
+        }
+        "hands over no list" => flagged(REPLY, HANDLES, call, b""),
+        "hands over more than a list may have" => flagged(REPLY, HANDLES, call, &[0xff; 4]),
+        "hands over a handle of no kind" => flagged(REPLY, HANDLES, call, &handle(3, 7)),
+        "gives back what it was never given" => flagged(REPLY, HANDLES, call, &handle(2, 7)),
+        "calls within a call that it does not name" => flagged(CALL, NESTED, 1, &[0; 8]),
+        "calls without waiting for an answer, or reading one" => {
+            let calls = |first: u64| (first..first + 1000).flat_map(|id| flagged(CALL, ONEWAY, id, &[0; 8]));
+            let mut first = 1;
+            while host.send(&calls(first).collect::<Vec<_>>()) {
+                first += 1000;
+            }
+            return;
+        }
+        "lends without end, and reads nothing" => {
+            let handles: Vec<_> = (0..4096_u64).flat_map(|object| handle(1, object)[..9].to_vec()).collect();
+            let list = [&[0; 8][..], &handles, &4096_u32.to_le_bytes()].concat();
+            let mut id = 1;
+            while host.send(&flagged(CALL, HANDLES, id, &list)) {
+                id += 1;
+            }
+            return;
+        }
         "second hello" => Hello::default().bytes()[16..].to_vec(),
         "garbage as a log record" => frame(LOG, 0, &garbage(500)),
         "empty log record" => frame(LOG, 0, b""),

@@ -17,6 +17,14 @@ pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 pub(crate) const SHUTDOWN: u8 = 11;
 pub(crate) const GOODBYE: u8 = 12;
+pub(crate) const RELEASE: u8 = 13;
+
+/// The flag of a message that hands objects over.
+pub(crate) const HANDLES: u8 = 2;
+/// The flag of a call within another one.
+pub(crate) const NESTED: u8 = 4;
+/// The flag of a call that nobody waits for.
+pub(crate) const ONEWAY: u8 = 8;
 
 /// The preamble of a side that speaks these versions.
 pub(crate) fn preamble(lowest: u16, highest: u16) -> Vec<u8> {
@@ -32,6 +40,18 @@ pub(crate) fn header(kind: u8, length: u32, call: u64) -> Vec<u8> {
 pub(crate) fn frame(kind: u8, call: u64, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("the payloads here are small");
     [&header(kind, length, call), payload].concat()
+}
+
+/// A whole frame with flags.
+pub(crate) fn flagged(kind: u8, flags: u8, call: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(kind, call, payload);
+    bytes[5] = flags;
+    bytes
+}
+
+/// A handle, and a list that has no other one.
+pub(crate) fn handle(tag: u8, object: u64) -> Vec<u8> {
+    [&[tag][..], &object.to_le_bytes(), &1_u32.to_le_bytes()].concat()
 }
 
 pub(crate) fn text(text: &[u8]) -> Vec<u8> {

@@ -286,6 +286,22 @@ fn a_stream_that_is_dropped_stops_the_one_who_makes_it() {
 }
 
 #[test]
+fn a_stream_that_is_waited_for_ends_with_a_connection_that_nobody_has_any_more() {
+    for _ in 0..300 {
+        let Both { pair, client, .. } = both();
+        let (sender, numbers) = Stream::channel(1);
+        let summing = thread::Builder::new().spawn(move || client.sum(numbers)).unwrap();
+        sender.send(1).unwrap();
+        let host = &pair.host.connection;
+        wait_until("the plugin waits for the next one", || host.runs_calls());
+        pair.host.close();
+        drop(pair);
+        assert!(summing.join().unwrap().is_err());
+        wait_until("the sender learns it", || sender.is_closed());
+    }
+}
+
+#[test]
 fn errors_and_panics_end_a_stream_after_what_was_made() {
     let both = both();
     let failing = (0..5).map(|number| if number < 3 { Ok(number) } else { Err("no more") });

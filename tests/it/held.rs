@@ -1,0 +1,31 @@
+//! What this process holds of the system.
+
+use std::fs;
+
+use crate::support::wait_for;
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) threads: usize,
+    pub(crate) descriptors: usize,
+    pub(crate) children: usize,
+}
+
+impl Held {
+    pub(crate) fn now() -> Self {
+        let count = |path| fs::read_dir(path).expect("the system tells it").count();
+        let own = std::process::id();
+        let children = format!("/proc/self/task/{own}/children");
+        let children = fs::read_to_string(children).unwrap_or_default().split_whitespace().count();
+        Self { threads: count("/proc/self/task"), descriptors: count("/proc/self/fd"), children }
+    }
+}
+
+/// Runs a case and waits until the process holds nothing of it any more.
+pub(crate) fn check(name: &str, run: impl FnOnce()) {
+    let descriptors = Held::now().descriptors;
+    run();
+    let before = Held { threads: 1, descriptors, children: 0 };
+    wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
+}
