@@ -160,10 +160,10 @@ impl Connection {
             objects: Objects::new(services),
             workers: Workers::new({
                 let this = Weak::clone(this);
-                move |work| {
-                    if let Some(this) = this.upgrade() {
-                        this.work(work);
-                    }
+                move |work| match (this.upgrade(), work) {
+                    (Some(this), work) => this.work(work),
+                    (None, Work::Task(task)) => task.abandon(),
+                    (None, _) => {}
                 }
             }),
             executor: Executor::new(),
@@ -334,7 +334,7 @@ impl Connection {
     }
 
     /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
-    fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
+    pub(super) fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
         self.calls.forget(call);
         let error = match error {
             WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken => {
@@ -356,7 +356,7 @@ impl Connection {
     }
 
     /// Ends a call of which the peer never gets all parts.
-    fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
+    pub(super) fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
         self.withdraw(call);
         match slot.take() {
             // The peer was gone by then.
@@ -433,7 +433,7 @@ impl Connection {
     }
 
     /// Waits for a reply, and reads it if nobody else does. Runs what the peer calls meanwhile.
-    fn await_reply(
+    pub(super) fn await_reply(
         self: &Arc<Self>,
         call: u64,
         slot: &Slot<Settled>,
@@ -443,6 +443,8 @@ impl Connection {
         loop {
             let mut wake = None;
             if let Some(mut reader) = self.side.sit() {
+                // The runner may hold some back, and does not come back for the reader now.
+                self.flush();
                 let mut reply = slot.take();
                 match self.read_for(&mut reader, call, slot, &mut reply, deadline) {
                     Ok(Pause::Replied) => {

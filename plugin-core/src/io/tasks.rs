@@ -112,9 +112,22 @@ impl Task {
 
     /// Has a worker thread poll.
     fn resume(self: &Arc<Self>) {
-        if let Some(server) = self.server.upgrade() {
-            server.submit_task(Arc::clone(self));
+        match self.server.upgrade() {
+            Some(server) => server.submit_task(Arc::clone(self)),
+            None => self.abandon(),
         }
+    }
+
+    /// Drops the rest of the method, since nobody polls it any more: what it waits for has its waker, so that each
+    /// would keep the other one.
+    pub(super) fn abandon(&self) {
+        let mut state = lock(&self.state);
+        let Some(rest) = state.rest.take() else { return };
+        state.stage = Stage::Done;
+        drop(state);
+        // The program has printed the panic, and nobody waits for the outcome.
+        let _ = catch(|| drop(rest));
+        self.context.forget_waker();
     }
 }
 

@@ -48,8 +48,12 @@ impl Executor {
     /// Has a task polled soon; gives it back if a worker thread has to do that.
     pub(super) fn spawn(&self, server: &Arc<Connection>, task: Arc<Task>) -> Option<Arc<Task>> {
         let Some(handle) = self.handle() else { return Some(task) };
-        let server = Arc::clone(server);
-        handle.spawn(async move { server.go_on_in_task(&task).await });
+        let (server, mut queued) = (Arc::clone(server), Queued(Some(task)));
+        handle.spawn(async move {
+            if let Some(task) = queued.0.take() {
+                server.go_on_in_task(&task).await;
+            }
+        });
         None
     }
 
@@ -81,6 +85,17 @@ impl Executor {
             *own = Some(runtime);
         }
         self.handle.get()
+    }
+}
+
+/// A task that the runtime is to poll. One that ends before drops it.
+struct Queued(Option<Arc<Task>>);
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abandon();
+        }
     }
 }
 
