@@ -21,7 +21,7 @@ pub struct Request {
     connection: Arc<Connection>,
     header: Header,
     payload: Payload,
-    handles: Vec<Granted>,
+    handles: Vec<Option<Granted>>,
 }
 
 /// The arguments of a call, decoded one by one, and the limits of its outcome.

@@ -27,7 +27,7 @@ pub(crate) const MAX_OBJECTS: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) frame: Frame,
-    pub(crate) handles: Vec<Granted>,
+    pub(crate) handles: Vec<Option<Granted>>,
 }
 
 /// The right to call an object of the peer. When it is dropped the peer may drop the object.
@@ -50,8 +50,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // A connection that has ended holds nothing for anybody.
-        let _ = self.connection.writer.release(self.object);
+        self.connection.release_object(self.object);
     }
 }
 
@@ -162,6 +161,20 @@ impl Objects {
 }
 
 impl Connection {
+    /// Tells the peer that an object of its own is not held here any more.
+    fn release_object(self: &Arc<Self>, object: u64) {
+        // A connection that has ended holds nothing for anybody.
+        if !self.is_run_here() {
+            let _ = self.writer.release(object);
+            return;
+        }
+        // The reply that follows takes it along. Whoever takes the reader meanwhile sends it.
+        let _ = self.writer.hold_release(object);
+        if !self.is_reader_here() {
+            self.flush();
+        }
+    }
+
     /// Lends the peer what a message hands over, and says so in the message.
     ///
     /// # Errors
@@ -195,7 +208,10 @@ impl Connection {
     }
 
     /// Takes hold of what a message hands over.
-    pub(super) fn accept_handles(self: &Arc<Self>, frame: &mut Frame) -> Result<Vec<Granted>, Violation> {
+    pub(super) fn accept_handles(
+        self: &Arc<Self>,
+        frame: &mut Frame,
+    ) -> Result<Vec<Option<Granted>>, Violation> {
         if !frame.header.handles {
             return Ok(Vec::new());
         }
@@ -203,14 +219,14 @@ impl Connection {
         let handles = handles::take(&mut frame.payload.head)
             .map_err(|error| Violation::BadPayload { kind, reason: error.to_string() })?;
         let accept = |handle| {
-            Ok(match handle {
+            Ok(Some(match handle {
                 Handle::OfSender(object) => {
                     Granted::Theirs(Arc::new(Lease { connection: Arc::clone(self), object }))
                 }
                 Handle::OfReceiver(object) => Granted::Ours(
                     self.objects.lent_object(object).ok_or(Violation::UnknownObject { object })?,
                 ),
-            })
+            }))
         };
         handles.into_iter().map(accept).collect()
     }

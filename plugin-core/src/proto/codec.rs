@@ -86,8 +86,8 @@ pub struct Decoder<'de> {
     /// What follows on `rest`; never empty. Its sender says that it is the contents of the last value, which
     /// is a hint and no more: where it is wrong, the two become one slice.
     bulk: Option<&'de mut Vec<u8>>,
-    /// What the message hands over.
-    handles: &'de mut [Granted],
+    /// What the message hands over, as far as no value has taken it.
+    handles: &'de mut [Option<Granted>],
     budget: Budget,
     meter: Meter,
     failed: Option<DecodeError>,
@@ -115,7 +115,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// Gives values what the message hands over.
-    pub(crate) fn with_handles(self, handles: &'de mut Vec<Granted>) -> Self {
+    pub(crate) fn with_handles(self, handles: &'de mut Vec<Option<Granted>>) -> Self {
         Self { handles, ..self }
     }
 
@@ -203,8 +203,12 @@ impl<'de> Decoder<'de> {
     /// When the message has no such thing.
     pub(crate) fn next_handle(&mut self) -> Result<Granted, DecodeError> {
         let position = self.by_serde::<Same, u32>()?;
-        match self.handles.get(position as usize) {
-            Some(granted) => Ok(granted.clone()),
+        // The value owns it from now on, so that it is released with the value and not with the message.
+        match self.handles.get_mut(position as usize) {
+            Some(granted) => match granted.take() {
+                Some(granted) => Ok(granted),
+                None => Err(self.refuse(format!("two values are number {position} of what is handed over"))),
+            },
             None => {
                 let count = self.handles.len();
                 Err(self.refuse(format!("a value is number {position} of {count} that are handed over")))
