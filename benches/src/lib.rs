@@ -4,6 +4,7 @@
 //! plugin and the process at the other end of the bare sockets. What is public here is what the comparison
 //! with other libraries, `benches/peers`, needs to do the same work in the same way.
 
+mod callback;
 mod echo;
 mod idle;
 mod latency;
@@ -17,6 +18,7 @@ pub mod raw;
 pub mod report;
 mod rounds;
 pub mod stats;
+mod stream;
 mod tasks;
 mod throughput;
 
@@ -77,6 +79,9 @@ fn all(quick: bool) -> Vec<Box<dyn Measure>> {
         Box::new(tasks::Tasks::new("calls by 1,000 tasks, 64 threads on bare sockets", 1_000, quick)),
     ];
     measures.extend(echo::Echo::all(quick).map(|echo| Box::new(echo) as Box<dyn Measure>));
+    measures.push(Box::new(callback::Callback::lent(quick)));
+    measures.push(Box::new(callback::Callback::handed_over(quick)));
+    measures.extend(stream::Flow::all(quick).map(|flow| Box::new(flow) as Box<dyn Measure>));
     measures.push(Box::new(launch::Launch::new(quick)));
     measures.push(Box::new(memory::Memory));
     measures.push(Box::new(idle::Idle::new(quick)));

@@ -1,8 +1,10 @@
 //! The plugin that is measured: it gives back what it gets.
 
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_core::{Plugin, plugin_interface};
+use plugin_core::{ByteStream, Plugin, Stream, plugin_interface};
 use plugin_host::{Launcher, PluginProcess};
 
 use crate::Result;
@@ -16,6 +18,78 @@ pub trait Echo {
     async fn echo_async(&self, bytes: &[u8]) -> plugin_core::Result<Vec<u8>>;
     /// Gives back `bytes` themselves, where [`echo`](Self::echo) gives back a copy of its own.
     fn reflect(&self, bytes: Vec<u8>) -> plugin_core::Result<Vec<u8>>;
+    /// The number after `number`.
+    fn successor(&self, number: u64) -> plugin_core::Result<u64>;
+    /// Calls `visit` `count` times, each time with what it returned before.
+    fn visit(&self, count: u64, visit: &mut dyn FnMut(u64) -> u64) -> plugin_core::Result<u64>;
+    /// Takes an object and drops it.
+    fn hold(&self, token: Arc<dyn Token>) -> plugin_core::Result<()>;
+    /// So many items.
+    fn items(&self, count: u64) -> plugin_core::Result<Stream<Item>>;
+    /// Takes items, and says how many there were and what their first halves add up to.
+    fn tally(&self, items: Stream<Item>) -> plugin_core::Result<(u64, u64)>;
+    /// So many bytes.
+    fn bytes(&self, count: u64) -> plugin_core::Result<ByteStream>;
+    /// Takes bytes, and says how many there were.
+    fn measure(&self, bytes: ByteStream) -> plugin_core::Result<u64>;
+}
+
+/// An object that is handed over.
+#[plugin_interface]
+pub trait Token: Send + Sync {
+    /// Does nothing.
+    fn ping(&self) -> plugin_core::Result<()>;
+}
+
+/// What is sent one after another.
+pub type Item = (u64, u64);
+
+/// So many of them.
+pub fn items(count: u64) -> Stream<Item> {
+    Stream::new((0..count).map(|number| (number, !number)))
+}
+
+/// Takes all items, and says how many there were and what their first halves add up to.
+///
+/// # Errors
+/// That of the stream.
+pub fn count_items(items: Stream<Item>) -> plugin_core::Result<(u64, u64)> {
+    let (mut count, mut sum) = (0, 0_u64);
+    for item in items {
+        count += 1;
+        sum = sum.wrapping_add(item?.0);
+    }
+    Ok((count, sum))
+}
+
+/// So many bytes, which cost nothing to make.
+pub fn bytes(count: u64) -> ByteStream {
+    ByteStream::new(Zeros.take(count))
+}
+
+/// Takes all bytes where they arrived, and says how many there were.
+///
+/// # Errors
+/// That of the stream.
+pub fn count_bytes(mut bytes: ByteStream) -> plugin_core::Result<u64> {
+    let mut count = 0;
+    loop {
+        let len = bytes.fill_buf()?.len();
+        if len == 0 {
+            return Ok(count);
+        }
+        bytes.consume(len);
+        count += len as u64;
+    }
+}
+
+/// Whoever reads it has zeros already.
+struct Zeros;
+
+impl Read for Zeros {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(buffer.len())
+    }
 }
 
 /// Gives back what it gets.
@@ -34,6 +108,34 @@ impl Echo for Echoing {
 
     fn reflect(&self, bytes: Vec<u8>) -> plugin_core::Result<Vec<u8>> {
         Ok(bytes)
+    }
+
+    fn successor(&self, number: u64) -> plugin_core::Result<u64> {
+        Ok(number + 1)
+    }
+
+    fn visit(&self, count: u64, visit: &mut dyn FnMut(u64) -> u64) -> plugin_core::Result<u64> {
+        Ok((0..count).fold(0, |number, _| visit(number)))
+    }
+
+    fn hold(&self, _token: Arc<dyn Token>) -> plugin_core::Result<()> {
+        Ok(())
+    }
+
+    fn items(&self, count: u64) -> plugin_core::Result<Stream<Item>> {
+        Ok(items(count))
+    }
+
+    fn tally(&self, items: Stream<Item>) -> plugin_core::Result<(u64, u64)> {
+        count_items(items)
+    }
+
+    fn bytes(&self, count: u64) -> plugin_core::Result<ByteStream> {
+        Ok(bytes(count))
+    }
+
+    fn measure(&self, bytes: ByteStream) -> plugin_core::Result<u64> {
+        count_bytes(bytes)
     }
 }
 

@@ -18,10 +18,16 @@ use crate::Result;
 pub const MODE: &str = "raw";
 /// Follows [`MODE`]: the standard input is a connection.
 const PAIR: &str = "pair";
+/// Follows [`MODE`]: the standard input is a connection, over which bytes go one way.
+const BULK: &str = "bulk";
 /// Follows [`MODE`]: the standard input is a socket that takes connections.
 const LISTEN: &str = "listen";
 
 const HEAD: usize = size_of::<u32>();
+
+/// How many bytes of many are written and read at once: as many as a byte stream sends at once. A quarter of it takes
+/// as long.
+const PIECE: usize = 256 * 1024;
 
 /// A connection that sends and receives messages.
 pub struct Socket {
@@ -122,6 +128,60 @@ impl Peer {
     }
 }
 
+/// A connection over which bytes go one way.
+pub struct Bulk {
+    _peer: Peer,
+    stream: UnixStream,
+    piece: Vec<u8>,
+}
+
+impl Bulk {
+    /// Starts a process that sends and takes as many bytes as it is told.
+    pub fn start() -> Result<Self> {
+        let (stream, theirs) = UnixStream::pair()?;
+        let child = spawn(BULK, theirs.into())?;
+        Ok(Self { _peer: Peer { child, _folder: None }, stream, piece: vec![0; PIECE] })
+    }
+
+    /// Has the other end send so many bytes, and reads them.
+    pub fn receive(&mut self, count: u64) -> Result<()> {
+        self.stream.write_all(&request(count, true))?;
+        Ok(read_all(&mut self.stream, &mut self.piece, count)?)
+    }
+
+    /// Sends so many bytes, and waits until the other end has read them.
+    pub fn send(&mut self, count: u64) -> Result<()> {
+        self.stream.write_all(&request(count, false))?;
+        write_all(&mut self.stream, &self.piece, count)?;
+        Ok(self.stream.read_exact(&mut [0])?)
+    }
+}
+
+/// How many bytes are to go which way: nobody sends half of all that there can be.
+fn request(count: u64, to_us: bool) -> [u8; 8] {
+    (count << 1 | u64::from(to_us)).to_le_bytes()
+}
+
+fn write_all(stream: &mut UnixStream, piece: &[u8], mut count: u64) -> io::Result<()> {
+    while count > 0 {
+        let most = usize::try_from(count).map_or(piece.len(), |count| count.min(piece.len()));
+        stream.write_all(&piece[..most])?;
+        count -= most as u64;
+    }
+    Ok(())
+}
+
+fn read_all(stream: &mut UnixStream, piece: &mut [u8], mut count: u64) -> io::Result<()> {
+    while count > 0 {
+        let most = usize::try_from(count).map_or(piece.len(), |count| count.min(piece.len()));
+        match stream.read(&mut piece[..most])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => count -= read as u64,
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         // Fails only for a process that has been waited for.
@@ -140,6 +200,7 @@ pub fn serve(arguments: &[OsString]) -> Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     match arguments.first().and_then(|mode| mode.to_str()) {
         Some(PAIR) => Ok(echo(stdin.into())?),
+        Some(BULK) => Ok(bulk(stdin.into())?),
         Some(LISTEN) => {
             let listener = UnixListener::from(stdin);
             loop {
@@ -160,6 +221,22 @@ fn echo(mut stream: UnixStream) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(length) = receive(&mut stream, &mut buffer)? {
         stream.write_all(&buffer[..length])?;
+    }
+    Ok(())
+}
+
+/// Sends and takes as many bytes as it is told until the other side closes.
+fn bulk(mut stream: UnixStream) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    let mut request = [0; 8];
+    while stream.read_exact(&mut request).is_ok() {
+        let request = u64::from_le_bytes(request);
+        if request & 1 == 1 {
+            write_all(&mut stream, &piece, request >> 1)?;
+        } else {
+            read_all(&mut stream, &mut piece, request >> 1)?;
+            stream.write_all(&[0])?;
+        }
     }
     Ok(())
 }

@@ -59,6 +59,11 @@ pub(crate) trait Shared: Send + Sync {
 
     /// The `Arc` of the object itself, for when it comes back.
     fn original(&self) -> &dyn Any;
+
+    /// Whether the object is kept elsewhere as well, so that to drop this one does nothing of the user's.
+    fn is_kept(&self) -> bool {
+        false
+    }
 }
 
 /// An object of an interface.
@@ -74,6 +79,10 @@ where
 
     fn original(&self) -> &dyn Any {
         &self.0
+    }
+
+    fn is_kept(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::callback::Callback;
 use crate::context::current_call;
 use crate::error::{CallError, TooLarge};
+use crate::io::begun::Begun;
 use crate::io::future::CallFuture;
 use crate::io::objects::{Loan, Received};
+use crate::options::WhenFull;
 use crate::proto::codec::{EncodeError, Message};
 use crate::proto::frame::{Header, Kind};
 use crate::proto::message::CallPrefix;
@@ -231,6 +233,14 @@ impl<'r> OutgoingCall<'r> {
             let reply = CallFuture::new(connection, header, message, loan, when_full, deadline).await;
             callee.received(reply, timing)
         }
+    }
+
+    /// Sends the call, and leaves it to the caller to wait for the reply.
+    pub(crate) fn begin(self, when_full: WhenFull) -> Result<Begun, CallError> {
+        let Self { callee, draft, .. } = self;
+        let Sealed { header, message, loan, timing } = draft.seal(callee)?;
+        let begun = callee.remote.connection.begin_call(header, message, loan, when_full, timing.deadline);
+        begun.map_err(|error| no_reply(error, callee.target(), timing))
     }
 
     /// Sends the call and waits for a reply that is not a failure.

@@ -1,8 +1,8 @@
 //! Streams: values that one side makes one after another and the other side takes at its own pace.
 //!
-//! The side that takes asks for a batch whenever it has used up the one before, so what is made ahead is bounded,
-//! and a stream needs no credit of its own beside the calls. To ask costs as much as a call; a batch has as many
-//! items as are ready by then.
+//! The side that takes asks for a batch whenever it has used up the one before, and for one more ahead while they are
+//! large. So what is made ahead is bounded, and a stream needs no credit of its own beside the calls. To ask costs
+//! as much as a call; a batch has as many items as are ready by then.
 
 mod batch;
 mod bytes;
@@ -57,9 +57,8 @@ use crate::sync::{Mutex, lock};
 /// # Ok::<(), plugin_core::CallError>(())
 /// ```
 ///
-/// What is made ahead of the receiver is bounded, about a quarter of a mebibyte: whoever makes the items waits
-/// meanwhile. When the receiver drops its stream, the other side drops what makes the items, as soon as that is not
-/// busy making one.
+/// What is made ahead of the receiver is bounded, below a mebibyte where items are small: whoever makes the items waits meanwhile.
+/// When the receiver drops its stream, the other side drops what makes the items, as soon as that is not busy making one.
 ///
 /// A `Stream` is an [`Iterator`], and a [`futures_core::Stream`] for tasks. Both take from the same place, and a
 /// program uses one of them.

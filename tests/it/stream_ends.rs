@@ -100,14 +100,14 @@ fn to_drop_a_stream_midway_stops_the_other_side() {
     }
 }
 
-/// Made ahead are a quarter of a mebibyte and what is in a batch on its way, twice; and sixteen items before their size
-/// is known.
+/// Made ahead are a quarter of a mebibyte that waits and as much that was taken to be encoded, and two batches; and sixteen
+/// items before their size is known.
 #[test]
 fn a_reader_that_stalls_bounds_how_far_the_producer_gets() {
     in_time("streams that stall", || {
         let (plugin, rivers) = launch();
         for block in [0, 1000, 300_000] {
-            let most = 600_000_u64.checked_div(block).map_or(70_000, |most| most.max(20) + 16);
+            let most = 720_000_u64.checked_div(block).map_or(70_000, |most| most.max(20) + 16);
             let before = rivers.made().unwrap();
             let mut blocks = rivers.endless(block).unwrap();
             let mut taken = 0;

@@ -89,11 +89,14 @@ impl Connection {
         }
     }
 
-    /// Has a worker thread drop objects.
+    /// Drops objects: here, where they live on, and otherwise on a worker thread.
     pub(super) fn drop_later(self: &Arc<Self>, objects: Vec<Arc<dyn Shared>>) {
-        if !objects.is_empty() {
+        // One whose last owner lets go of it at this moment is dropped here all the same, and whoever reads waits for it.
+        let (kept, last): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.is_kept());
+        drop_objects(kept);
+        if !last.is_empty() {
             lock(&self.incoming).dropping += 1;
-            self.submit_work(Work::Drop(objects));
+            self.submit_work(Work::Drop(last));
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Who {
     Thread,
     /// A task, which cannot.
     Task,
+    /// Nobody for now: somebody comes for the reply, or is not interested in it any more.
+    Later,
     /// Nobody: the reply only says that there is room for another call.
     Nobody,
 }
@@ -163,6 +165,15 @@ impl Calls {
         let mut state = lock(&self.state);
         state.outgoing.release(call);
         self.make_room(state);
+    }
+
+    /// Takes note of who waits for a call from now on, if its end is not known.
+    pub(super) fn wait_as(&self, call: u64, who: Who) {
+        let mut state = lock(&self.state);
+        let Some(waiter) = state.outgoing.waiter_mut(call) else { return };
+        let before = std::mem::replace(&mut waiter.who, who);
+        state.tasks -= usize::from(before == Who::Task);
+        state.tasks += usize::from(who == Who::Task);
     }
 
     /// Who should read now.

@@ -392,7 +392,7 @@ impl Connection {
     }
 
     /// Ends a call whose frame could not be written. The peer does not have it whole, so it did not run.
-    fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
+    pub(super) fn not_sent(&self, call: u64, error: WriteError, deadline: Option<Instant>) -> NoReply {
         self.calls.forget(call);
         let error = match error {
             WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken => {
@@ -414,7 +414,7 @@ impl Connection {
     }
 
     /// Ends a call of which the peer never gets all parts.
-    fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
+    pub(super) fn take_back(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
         self.withdraw(call);
         match slot.take() {
             // The peer was gone by then.
@@ -491,7 +491,7 @@ impl Connection {
     }
 
     /// Waits for a reply, and reads it if nobody else does. Runs what the peer calls meanwhile.
-    fn await_reply(
+    pub(super) fn await_reply(
         self: &Arc<Self>,
         call: u64,
         slot: &Slot<Settled>,
@@ -501,6 +501,8 @@ impl Connection {
         loop {
             let mut wake = None;
             if let Some(mut reader) = self.side.sit() {
+                // The runner may hold some back, and does not come back for the reader now.
+                self.flush();
                 let mut reply = slot.take();
                 match self.read_for(&mut reader, call, slot, &mut reply, deadline) {
                     Ok(Pause::Replied) => {

@@ -98,6 +98,11 @@ impl Lead {
         }
     }
 
+    /// Whether the reader is here.
+    pub(crate) fn is_parked(&self) -> bool {
+        lock(&self.state).parked.is_some()
+    }
+
     /// Takes the reader, as the runner or as a thread that waits for a reply, unless somebody has it.
     pub(crate) fn reclaim(&self) -> Option<FrameReader> {
         lock(&self.state).parked.take()

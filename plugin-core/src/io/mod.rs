@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrived;
+pub(crate) mod begun;
 mod calls;
 pub(crate) mod connection;
 #[cfg_attr(feature = "tokio", path = "tokio.rs")]

@@ -53,8 +53,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.connection.objects.held.fetch_sub(1, Ordering::Relaxed);
-        // A connection that has ended holds nothing for anybody.
-        let _ = self.connection.writer.release(self.object);
+        self.connection.release_object(self.object);
     }
 }
 
@@ -175,6 +174,20 @@ impl Objects {
 }
 
 impl Connection {
+    /// Tells the peer that an object of its own is not held here any more.
+    fn release_object(self: &Arc<Self>, object: u64) {
+        // A connection that has ended holds nothing for anybody.
+        if !self.is_run_here() {
+            let _ = self.writer.release(object);
+            return;
+        }
+        // The reply that follows takes it along. Whoever takes the reader meanwhile sends it.
+        let _ = self.writer.hold_release(object);
+        if !self.is_reader_here() {
+            self.flush();
+        }
+    }
+
     /// Lends the peer what a message hands over, and says so in the message.
     ///
     /// # Errors

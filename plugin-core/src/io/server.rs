@@ -1,5 +1,6 @@
 //! The plugin's side of a connection: runs calls and sends their replies.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::error::DisconnectCause;
 use crate::interface::Service;
 use crate::proto::frame::{Frame, Header, Kind};
 use crate::proto::hello::WireLimits;
+use crate::sync::thread_local;
 
 /// Why a plugin stops serving.
 #[derive(Debug)]
@@ -62,7 +64,23 @@ impl From<ReadEnd> for ServeEnd {
 /// times what it costs to hand a call to another thread.
 const SHORT_CALL: Duration = Duration::from_micros(100);
 
+thread_local! {
+    /// The connection whose call this thread runs as its runner, if it does; they count from 1. What is held back
+    /// meanwhile goes out with the reply, before the runner reads on, or when somebody else takes the reader.
+    static RUNS: Cell<u64> = const { Cell::new(0) };
+}
+
 impl Connection {
+    /// Whether this thread is the runner, and runs a call.
+    pub(super) fn is_run_here(&self) -> bool {
+        RUNS.with(Cell::get) == self.id()
+    }
+
+    /// Whether the reader waits for the runner to come back, or for somebody who needs it earlier.
+    pub(super) fn is_reader_here(&self) -> bool {
+        matches!(&self.side, Side::Plugin(lead) if lead.is_parked())
+    }
+
     /// The plugin's side of a connection, on which these services can be called.
     pub(crate) fn of_plugin(
         transport: Arc<dyn Transport>,
@@ -133,7 +151,9 @@ impl Connection {
                 let more_follow = reader.has_buffered();
                 let begun = more_follow.then(now);
                 lead.park(reader);
+                RUNS.with(|it| it.set(self.id()));
                 self.answer(call, more_follow);
+                RUNS.with(|it| it.set(0));
                 let Some(parked) = lead.reclaim() else {
                     // The monitor reads now.
                     self.flush();

@@ -258,6 +258,17 @@ impl FrameWriter {
         self.flush_now(state)
     }
 
+    /// The same, with the next write. The caller sees to it that one follows soon.
+    pub(crate) fn hold_release(self: &Arc<Self>, object: u64) -> Result<(), WriteError> {
+        let mut state = lock(&self.state);
+        if let Some(end) = state.end {
+            return Err(end.into());
+        }
+        self.holds.store(true, Ordering::Relaxed);
+        state.releases.push(object);
+        if state.releases.len() < MAX_RELEASES { Ok(()) } else { self.flush_now(state) }
+    }
+
     /// Keeps a small message for the next write. The caller sees to it that one follows soon.
     pub(crate) fn hold(
         self: &Arc<Self>,

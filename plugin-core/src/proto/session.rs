@@ -161,6 +161,11 @@ impl<T> Outgoing<T> {
         self.pending.get(&call).filter(|(asked, _)| *asked != Asked::Ping).map(|(_, waiter)| waiter)
     }
 
+    /// The same, to be changed.
+    pub(crate) fn waiter_mut(&mut self, call: u64) -> Option<&mut T> {
+        self.pending.get_mut(&call).map(|(_, waiter)| waiter)
+    }
+
     /// Those who wait for a reply, in any order.
     pub(crate) fn waiters(&self) -> impl Iterator<Item = &T> {
         self.pending.values().map(|(_, waiter)| waiter)

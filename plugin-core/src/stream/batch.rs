@@ -153,6 +153,12 @@ impl Arrived {
         Some(Self { received, at: PREFIX_LEN, left, tail })
     }
 
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        let payload = &self.received.frame.payload;
+        payload.head.len() + payload.bulk.len()
+    }
+
     /// The next item, or the end of the stream; `None` at the end of the batch, where another one may be asked for.
     pub(super) fn next<T>(
         &mut self,

@@ -28,9 +28,8 @@ use crate::sync::{now, spawn};
 /// takes it needs as much memory.
 const MAX_CHUNK: usize = 1024 * 1024;
 
-/// How many bytes are read ahead of the peer: two chunks of what reads, so that one is read while the other one
-/// travels.
-const AHEAD: usize = 2 * reading::LARGEST;
+/// How many bytes are read ahead of the peer: so many chunks that the thread which reads is woken for two at once.
+const AHEAD: usize = 4 * reading::LARGEST;
 
 /// Bytes that arrive one after another, from this process or from a peer.
 ///
@@ -78,8 +77,9 @@ const AHEAD: usize = 2 * reading::LARGEST;
 ///
 /// # What waits where
 /// Whatever is ready is sent when the reader asks, so that a few bytes do not wait for more. What is made ahead is
-/// bounded: by half a mebibyte for what [reads](Self::new), by its capacity for a [pipe](Self::pipe), and beside
-/// that by one chunk on its way, of a mebibyte at most. When the reader drops its stream the other side drops what
+/// bounded: by about a mebibyte for what [reads](Self::new), by its capacity for a [pipe](Self::pipe), and beside
+/// that by two chunks that are asked for ahead, of a quarter of a mebibyte each unless larger ones are
+/// [sent](ByteSender::send), and of a mebibyte at most. When the reader drops its stream the other side drops what
 /// makes the bytes, as soon as a read of that returns, and a [`ByteSender`] fails.
 pub struct ByteStream {
     chunks: Stream<Vec<u8>>,

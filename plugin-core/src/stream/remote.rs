@@ -1,9 +1,10 @@
-//! The side of a stream where its items are taken: asks for a batch when the one before is used up.
+//! The side of a stream where its items are taken: asks for batches, and for the next one ahead when they are large.
 
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread::{self, Thread};
@@ -12,22 +13,39 @@ use std::time::{Duration, Instant};
 use super::batch::{Arrived, Decode};
 use super::serving::NEXT;
 use crate::error::{CallError, Delivery};
+use crate::io::begun::Begun;
 use crate::io::objects::{Lease, Received};
+use crate::options::WhenFull;
 use crate::outgoing::OutgoingCall;
+use crate::proto::outbound::MIN_BULK;
 use crate::remote::Remote;
-use crate::reply::Callee;
-use crate::shape::DeserializeAs;
+use crate::reply::{Callee, Timing};
+use crate::shape::{DeserializeAs, Same};
+
+/// From how many bytes of a batch on the next one is asked for before this one is used up. To ask costs microseconds,
+/// in which as many bytes are copied as this; and what comes slowly or ends soon is not asked for in vain.
+const LARGE: usize = MIN_BULK;
 
 /// The items of a peer.
 pub(crate) struct RemoteStream<T> {
     remote: Remote,
     decode: Decode<T>,
     batch: Option<Arrived>,
-    /// A batch that was asked for by a task, or by a thread that gave up waiting.
-    asked: Option<Asked>,
+    /// The batches that were asked for and are not here, in their order: at most two.
+    asked: VecDeque<Asked>,
+    /// The number of the next batch to be asked for.
+    number: u64,
+    /// Whether the last batch was large.
+    is_brisk: bool,
 }
 
-type Asked = Pin<Box<dyn Future<Output = Result<Received, CallError>> + Send>>;
+/// A batch that was asked for.
+enum Asked {
+    /// By a thread.
+    Begun(Begun),
+    /// By a task.
+    Future(Pin<Box<dyn Future<Output = Result<Received, CallError>> + Send>>),
+}
 
 /// Nothing came in time.
 pub(super) struct TimedOut;
@@ -38,8 +56,14 @@ impl<T> RemoteStream<T> {
     where
         X: for<'de> DeserializeAs<'de, T>,
     {
-        let remote = Remote::of_stream(lease);
-        Self { remote, decode: |decoder| X::decode(decoder), batch: None, asked: None }
+        Self {
+            remote: Remote::of_stream(lease),
+            decode: |decoder| X::decode(decoder),
+            batch: None,
+            asked: VecDeque::new(),
+            number: 0,
+            is_brisk: false,
+        }
     }
 
     pub(super) fn next(
@@ -50,21 +74,40 @@ impl<T> RemoteStream<T> {
             if let Some(next) = self.next_here() {
                 return Ok(next);
             }
-            let received = match (&mut self.asked, deadline) {
-                (None, None) => ask(&self.remote).reply(),
-                // What is asked for is kept when the time is over: its items must not be lost.
-                (asked, deadline) => {
-                    let asked = asked.get_or_insert_with(|| Box::pin(ask(&self.remote).reply_async()));
-                    let received = block_on(|context| asked.as_mut().poll(context), deadline);
-                    let received = received.ok_or(TimedOut)?;
-                    self.asked = None;
-                    received
-                }
-            };
+            let received = self.receive(deadline)?;
             if let Err(error) = self.take(received) {
                 return Ok(Some(Err(error)));
             }
         }
+    }
+
+    /// The next batch. One that is not here in time can still be received.
+    fn receive(&mut self, deadline: Option<Instant>) -> Result<Result<Received, CallError>, TimedOut> {
+        if self.asked.is_empty()
+            && let Err(error) = self.ask(WhenFull::Wait)
+        {
+            return Ok(Err(error));
+        }
+        if self.is_brisk && self.asked.len() == 1 {
+            // Whatever is wrong shows when it is asked for again.
+            let _ = self.ask(WhenFull::Fail);
+        }
+        // A method has no more time than its call.
+        let timing = Timing::start(None);
+        let until = deadline.into_iter().chain(timing.deadline).min();
+        let received = match self.asked.front_mut() {
+            Some(Asked::Begun(begun)) => match begun.wait(until) {
+                Some(reply) => callee(&self.remote).received(reply, timing),
+                None if deadline.is_some_and(|deadline| Some(deadline) == until) => return Err(TimedOut),
+                None => Err(timed_out(&self.remote, timing.after)),
+            },
+            Some(Asked::Future(reply)) => {
+                block_on(|context| reply.as_mut().poll(context), until).ok_or(TimedOut)?
+            }
+            None => return Err(TimedOut),
+        };
+        self.asked.pop_front();
+        Ok(received)
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
@@ -72,9 +115,23 @@ impl<T> RemoteStream<T> {
             if let Some(next) = self.next_here() {
                 return Poll::Ready(next);
             }
-            let asked = self.asked.get_or_insert_with(|| Box::pin(ask(&self.remote).reply_async()));
-            let received = core::task::ready!(asked.as_mut().poll(context));
-            self.asked = None;
+            let asked = match self.asked.pop_front() {
+                Some(asked) => asked,
+                None => {
+                    let reply = Box::pin(ask(&self.remote, &self.number).reply_async());
+                    self.number += 1;
+                    Asked::Future(reply)
+                }
+            };
+            self.asked.push_front(asked);
+            let received = match &mut self.asked[0] {
+                Asked::Future(reply) => core::task::ready!(reply.as_mut().poll(context)),
+                Asked::Begun(begun) => {
+                    let reply = core::task::ready!(begun.poll(context));
+                    callee(&self.remote).received(reply, Timing::start(None))
+                }
+            };
+            self.asked.pop_front();
             if let Err(error) = self.take(received) {
                 return Poll::Ready(Some(Err(error)));
             }
@@ -83,8 +140,7 @@ impl<T> RemoteStream<T> {
 
     /// The error when nothing came in time.
     pub(super) fn timed_out(&self, after: Duration) -> CallError {
-        let target = Callee { remote: &self.remote, name: "next" }.target();
-        CallError::timed_out(target, after, Delivery::Unknown)
+        timed_out(&self.remote, after)
     }
 
     /// The next item of the batch that is here, or the end; `None` if a batch has to be asked for.
@@ -100,21 +156,40 @@ impl<T> RemoteStream<T> {
         }
     }
 
+    /// Asks for a batch, as a thread.
+    fn ask(&mut self, when_full: WhenFull) -> Result<(), CallError> {
+        let begun = ask(&self.remote, &self.number).begin(when_full)?;
+        self.number += 1;
+        self.asked.push_back(Asked::Begun(begun));
+        Ok(())
+    }
+
     fn take(&mut self, received: Result<Received, CallError>) -> Result<(), CallError> {
         let batch = Arrived::new(received?);
-        self.batch = Some(batch.ok_or_else(|| {
-            not_decoded(&self.remote, "a batch does not say rightly how many items it has")
-        })?);
+        let batch = batch
+            .ok_or_else(|| not_decoded(&self.remote, "a batch does not say rightly how many items it has"))?;
+        self.is_brisk = batch.len() >= LARGE;
+        self.batch = Some(batch);
         Ok(())
     }
 }
 
-fn ask(remote: &Remote) -> OutgoingCall<'_> {
-    OutgoingCall::new(remote, "next", NEXT)
+fn ask<'r>(remote: &'r Remote, number: &'r u64) -> OutgoingCall<'r> {
+    let mut call = OutgoingCall::new(remote, "next", NEXT);
+    call.arg::<Same, u64>("number", number);
+    call
+}
+
+fn callee(remote: &Remote) -> Callee<'_> {
+    Callee { remote, name: "next" }
+}
+
+fn timed_out(remote: &Remote, after: Duration) -> CallError {
+    CallError::timed_out(callee(remote).target(), after, Delivery::Unknown)
 }
 
 fn not_decoded(remote: &Remote, reason: &str) -> CallError {
-    Callee { remote, name: "next" }.not_decoded(reason)
+    callee(remote).not_decoded(reason)
 }
 
 /// Polls until there is something; `None` when `deadline` comes first.

@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::future::poll_fn;
 use core::marker::PhantomData;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker, ready};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::incoming::{Answer, Outcome, Refusal, Request};
 use crate::interface::method_id;
 use crate::io::lock;
 use crate::panic::catch;
-use crate::shape::SerializeAs;
+use crate::shape::{Same, SerializeAs};
 use crate::sync::{Mutex, spawn};
 
 /// The method that gives the next batch.
@@ -35,9 +35,27 @@ const FIRST_AHEAD: usize = 16;
 /// How many items it is ahead at most: of empty ones, too, there must be an end.
 const MAX_AHEAD: usize = 16 * 1024;
 
+/// What makes batches.
+pub(super) trait Batches: Send + 'static {
+    /// The next batch of what is there, as soon as there is something. It may have `limit` bytes.
+    fn poll_batch(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Answer>;
+}
+
 /// What the peer asks for batches.
-struct Serving<T, X> {
-    state: Arc<Mutex<State<T>>>,
+struct Serving<B>(Arc<Mutex<Turns<B>>>);
+
+/// Calls run in any order, so each asks for its batch by number.
+struct Turns<B> {
+    batches: B,
+    /// The number of the next batch.
+    next: u64,
+    /// Those who ask for a later one.
+    waiting: Vec<Waker>,
+}
+
+/// Items that are made or taken out of a source, in the shape `X`.
+struct Items<T, X> {
+    state: State<T>,
     shape: PhantomData<fn() -> X>,
 }
 
@@ -56,28 +74,58 @@ where
     X: SerializeAs<T> + 'static,
 {
     let state = State { source: stream.into_source(), ready: VecDeque::new(), is_pumped: false };
-    Arc::new(Serving::<T, X> { state: Arc::new(Mutex::new(state)), shape: PhantomData })
+    object_of(Items::<T, X> { state, shape: PhantomData })
 }
 
-impl<T, X> Shared for Serving<T, X>
-where
-    T: Send + 'static,
-    X: SerializeAs<T> + 'static,
-{
-    fn dispatch(&self, request: Request) -> Outcome {
+/// What makes batches as an object to be handed over.
+pub(super) fn object_of(batches: impl Batches) -> Arc<dyn Shared> {
+    Arc::new(Serving(Arc::new(Mutex::new(Turns { batches, next: 0, waiting: Vec::new() }))))
+}
+
+impl<B: Batches> Shared for Serving<B> {
+    fn dispatch(&self, mut request: Request) -> Outcome {
         if request.method() != NEXT {
             return Outcome::Now(Err(Refusal::UnknownMethod));
         }
-        let (state, limit) = (Arc::clone(&self.state), request.max_reply());
-        Outcome::Later(Box::pin(poll_fn(move |context| {
-            let mut state = lock(&state);
-            state.start();
-            state.poll_batch::<X>(context, limit)
-        })))
+        let number = match request.open().arg::<Same, u64>("number") {
+            Ok(number) => number,
+            Err(refusal) => return Outcome::Now(Err(refusal)),
+        };
+        let (turns, limit) = (Arc::clone(&self.0), request.max_reply());
+        Outcome::Later(Box::pin(poll_fn(move |context| lock(&turns).poll(number, context, limit))))
     }
 
     fn original(&self) -> &dyn Any {
         &()
+    }
+}
+
+impl<B: Batches> Turns<B> {
+    fn poll(&mut self, number: u64, context: &mut Context<'_>, limit: usize) -> Poll<Answer> {
+        if number > self.next {
+            self.waiting.push(context.waker().clone());
+            return Poll::Pending;
+        }
+        if number < self.next {
+            let reason = format!("batch {number} has been asked for, and the next one is {}", self.next);
+            return Poll::Ready(Err(Refusal::BadArgument { argument: "number", reason }));
+        }
+        let answer = ready!(self.batches.poll_batch(context, limit));
+        self.next += 1;
+        // It has to take the lock before it can do anything.
+        self.waiting.drain(..).for_each(Waker::wake);
+        Poll::Ready(answer)
+    }
+}
+
+impl<T, X> Batches for Items<T, X>
+where
+    T: Send + 'static,
+    X: SerializeAs<T> + 'static,
+{
+    fn poll_batch(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Answer> {
+        self.state.start();
+        self.state.poll_batch::<X>(context, limit)
     }
 }
 

@@ -348,24 +348,28 @@ fn a_read_has_the_time_of_the_call_that_it_is_made_in() {
     assert!(error.is_timed_out() || error.to_string().contains("20"), "{error}");
 }
 
+/// Again and again, since whoever polls what the plugin makes may or may not see the end of the connection before it
+/// is gone.
 #[test]
 fn a_connection_that_is_cut_is_an_error_and_no_end() {
-    let both = both();
-    let mut stream = both.client.piped(1000).unwrap();
-    let mut sender = both.store.sender();
-    sender.write_all(&pattern(100)).unwrap();
-    let mut hundred = [0; 100];
-    stream.read_exact(&mut hundred).unwrap();
-    let reading = spawn(move || {
-        let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
-        (error.kind(), error.downcast::<CallError>().unwrap().is_disconnected(), stream)
-    });
-    both.pair.host.close();
-    let (kind, is_disconnected, mut stream) = reading.join().unwrap();
-    assert_eq!((kind, is_disconnected), (ErrorKind::ConnectionAborted, true));
-    assert_eq!(stream.read(&mut hundred).unwrap_err().kind(), ErrorKind::ConnectionAborted);
-    wait_until("the sender learns it", || sender.is_closed());
-    assert_eq!(sender.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    for _ in 0..20 {
+        let Both { pair, store, client } = both();
+        let mut stream = client.piped(1000).unwrap();
+        let mut sender = store.sender();
+        sender.write_all(&pattern(100)).unwrap();
+        let mut hundred = [0; 100];
+        stream.read_exact(&mut hundred).unwrap();
+        let reading = spawn(move || {
+            let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
+            (error.kind(), error.downcast::<CallError>().unwrap().is_disconnected(), stream)
+        });
+        pair.host.close();
+        let (kind, is_disconnected, mut stream) = reading.join().unwrap();
+        assert_eq!((kind, is_disconnected), (ErrorKind::ConnectionAborted, true));
+        assert_eq!(stream.read(&mut hundred).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+        wait_until("the sender learns it", || sender.is_closed());
+        assert_eq!(sender.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
 }
 
 #[test]
@@ -396,8 +400,9 @@ fn they_travel_within_others() {
 
 #[test]
 fn what_is_made_ahead_is_bounded() {
-    /// Two chunks of a quarter of a mebibyte that wait, one that is being made, and one on its way.
-    const BOUND: usize = 4 * 256 * 1024;
+    /// Four chunks that wait to be asked for and one more that was sent when there was room; one that is being made
+    /// and counted; one that the plugin hands on; one that is read and two that were asked for ahead.
+    const BOUND: usize = 10 * 240 * 1024;
     struct Counting(Pattern, Arc<AtomicUsize>);
     impl Read for Counting {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -410,11 +415,10 @@ fn what_is_made_ahead_is_bounded() {
     let counting = Counting(Pattern::default(), Arc::clone(&made));
     let mut stream = both.client.hand_on(ByteStream::new(counting)).unwrap();
     let mut read = 0;
-    // Handed on, it is made ahead of the plugin, which has one chunk of its own.
     for _ in 0..10 {
         read += stream.next_chunk().unwrap().unwrap().len();
         wait_until("it is made ahead", || made.load(Ordering::SeqCst) > read);
-        assert!(made.load(Ordering::SeqCst) - read <= BOUND + 256 * 1024);
+        assert!(made.load(Ordering::SeqCst) - read <= BOUND);
     }
 }
 

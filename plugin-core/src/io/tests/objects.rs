@@ -23,6 +23,7 @@ trait Workshop: Send + Sync {
     fn shared(&self) -> Result<Arc<dyn Counter>>;
     fn add_to(&self, counter: Arc<dyn Counter>, amount: u64) -> Result<u64>;
     fn keep(&self, counter: Box<dyn Counter>) -> Result<()>;
+    fn discard(&self, counter: Box<dyn Counter>) -> Result<()>;
     fn give_back(&self) -> Result<Option<Box<dyn Counter>>>;
     fn same(&self, counter: Arc<dyn Counter>) -> Result<bool>;
     #[expect(clippy::type_complexity, reason = "objects may stand that deep")]
@@ -88,6 +89,11 @@ impl Workshop for Shop {
     }
     fn keep(&self, counter: Box<dyn Counter>) -> Result<()> {
         *lock(&self.kept) = Some(counter);
+        Ok(())
+    }
+    fn discard(&self, counter: Box<dyn Counter>) -> Result<()> {
+        drop(counter);
+        wait_until("its owner has dropped it", || self.alive.load(Ordering::SeqCst) == 0);
         Ok(())
     }
     fn give_back(&self) -> Result<Option<Box<dyn Counter>>> {
@@ -220,6 +226,16 @@ fn an_object_that_comes_back_to_its_owner_is_the_object_itself() {
     both.wait_until_nothing_is_lent();
     drop(mine);
     wait_until("the object is gone", || alive.load(Ordering::SeqCst) == 0);
+}
+
+/// What goes out with the reply does not wait for it longer than for a moment.
+#[test]
+fn an_object_that_a_method_has_dropped_is_released_before_the_method_ends() {
+    let both = both();
+    for _ in 0..10 {
+        both.client.discard(Box::new(Tally::new(1, &both.shop.alive))).unwrap();
+    }
+    both.wait_until_nothing_is_lent();
 }
 
 #[test]

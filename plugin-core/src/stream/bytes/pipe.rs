@@ -231,7 +231,10 @@ impl futures_core::Stream for PipeReader {
         let mut state = lock(&self.shared.state);
         if let Some(chunk) = state.chunks.pop_front() {
             state.len -= chunk.len();
-            self.shared.wake_writer(state);
+            // Whoever waits for room gets much of it at once: to be woken costs more than to write.
+            if state.len <= state.capacity / 2 {
+                self.shared.wake_writer(state);
+            }
             return Poll::Ready(Some(Ok(chunk)));
         }
         if state.has_ended {

@@ -6,6 +6,7 @@
 //!
 //! What fails prints its seed: `SHUTTLE_RANDOM_SEED=… .ci/model NAME` runs it again.
 
+mod begun;
 mod calls;
 mod connection;
 mod nested;
