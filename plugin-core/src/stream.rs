@@ -57,8 +57,9 @@ use crate::sync::{Mutex, lock};
 /// # Ok::<(), plugin_core::CallError>(())
 /// ```
 ///
-/// What is made ahead of the receiver is bounded, below a mebibyte where items are small: whoever makes the items waits meanwhile.
-/// When the receiver drops its stream, the other side drops what makes the items, as soon as that is not busy making one.
+/// What is made ahead of the receiver is bounded, below a mebibyte where items are small: whoever makes the items waits
+/// meanwhile. When the receiver drops its stream, the other side drops what makes the items, as soon as that is not
+/// busy making one.
 ///
 /// A `Stream` is an [`Iterator`], and a [`futures_core::Stream`] for tasks. Both take from the same place, and a
 /// program uses one of them.

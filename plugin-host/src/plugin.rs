@@ -21,6 +21,11 @@ use crate::start::deadline_in;
 /// subscriber that needs longer for at most a mebibyte is stuck.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the last replies of a plugin that has ended are waited for. They are in the hands of the system, and read
+/// within microseconds where a processor is free; it takes this long only where a child of the plugin holds the connection
+/// open while calls wait.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A plugin that was started, and the right to end it.
 ///
 /// Clients made from it can be cloned and sent to other threads; their calls run at the same time. When
@@ -182,7 +187,8 @@ impl PluginProcess {
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
     ///
     /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, one second more for the last
-    /// log records and lines to be delivered, and five more if the system cannot kill the process. Methods
+    /// log records and lines to be delivered, one for the last replies if a child of the plugin holds the connection
+    /// open, and five more if the system cannot kill the process. Methods
     /// that still run when three quarters of the timeout are over are cut off, and their calls fail. To shut
     /// down a plugin once more changes nothing and gives the same result.
     ///
@@ -200,7 +206,7 @@ impl PluginProcess {
         let end = self.process.wait_end(deadline);
         let in_time = end.is_some();
         if in_time {
-            self.peer.connection.wait_end(deadline);
+            self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
         }
         let end = end.or_else(|| self.process.kill());
         self.peer.connection.close(DisconnectCause::ShutDown);

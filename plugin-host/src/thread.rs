@@ -174,7 +174,7 @@ impl PluginThread {
         self.peer.ask_to_end(timeout, deadline);
         let end = self.serving.wait_end(deadline);
         if end.is_some() {
-            self.peer.connection.wait_end(deadline);
+            self.peer.connection.wait_read(deadline);
         }
         self.peer.connection.close(DisconnectCause::ShutDown);
         let idle = self.serving.wait_idle(deadline);

@@ -325,6 +325,15 @@ impl Connection {
         self.calls.refusal()
     }
 
+    /// Waits until all that came has been read, when the plugin has ended; not if nobody waits for anything.
+    pub fn wait_read(&self, deadline: Instant) {
+        if self.in_flight() > 0 {
+            self.side.summon();
+            // A child of the plugin may hold the connection open, and then it does not end.
+            let _ = self.calls.wait_closed(deadline);
+        }
+    }
+
     /// Asks the plugin to end within `drain` once its running calls are done. At `deadline` the message
     /// is given up.
     ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::arrived::Next;
 use super::connection::{Connection, Setup, Side};
@@ -119,13 +119,6 @@ impl Connection {
         self.transport.shut_down();
         self.writer.close();
         self.side.summon();
-    }
-
-    /// Waits, once the plugin has ended, until what it sent before has been handed out, or `deadline` has come.
-    pub fn wait_end(&self, deadline: Instant) {
-        self.side.summon();
-        // Who reads meets the end of the stream after the last reply, and then ends all calls.
-        let _ = self.calls.wait_closed(deadline);
     }
 
     /// Watches the connection while nobody reads, reads for tasks, and tells the owner of the end.
