@@ -9,6 +9,7 @@
 mod begun;
 mod calls;
 mod connection;
+mod releases;
 mod seat;
 mod server;
 mod support;
