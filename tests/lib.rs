@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use plugin_core::{CallError, Handshake, Result, plugin_interface};
+use plugin_core::{ByteStream, CallError, Handshake, Result, plugin_interface};
 use serde::{Deserialize, Serialize};
 
 mod interfaces;
@@ -242,6 +242,10 @@ pub trait Errands {
     async fn time_left(&self) -> Result<Option<Duration>>;
     /// How many calls of [`wait`](Self::wait) and [`zeros`](Self::zeros) began, and how many ended.
     fn counts(&self) -> Result<(u64, u64)>;
+    /// Sends bytes through a socket, and gives the other end of that.
+    async fn pass(&self, contents: ByteStream) -> Result<ByteStream>;
+    /// Gives bytes that a task writes, which takes them from a stream.
+    async fn copy(&self, contents: ByteStream) -> Result<ByteStream>;
 }
 
 /// What a plugin sees of the world.

@@ -1,8 +1,9 @@
 //! Asynchronous methods in a plugin with the feature `tokio`.
 
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use plugin_core::CallError;
+use plugin_core::{ByteStream, CallError};
 use plugin_host::{Launcher, PluginProcess, ShutdownError};
 use tests::{Errands, ErrandsClient};
 
@@ -79,6 +80,32 @@ fn large_replies_of_many_tasks_arrive_whole() {
         }
         assert_eq!(errands.counts().unwrap(), (64, 64));
         assert_eq!((plugin.in_flight(), plugin.late_replies()), (0, 0));
+        plugin.shutdown().unwrap();
+    });
+}
+
+#[test]
+fn byte_streams_are_read_and_written_by_tokio() {
+    in_time("byte streams of tokio", || {
+        let (plugin, errands) = launch(&[]);
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(5_000_000).collect();
+        for is_passed in [false, true] {
+            let contents = ByteStream::new(io::Cursor::new(bytes.clone()));
+            let back =
+                if is_passed { block_on(errands.pass(contents)) } else { block_on(errands.copy(contents)) };
+            let mut back = back.unwrap();
+            let mut received = Vec::new();
+            back.read_to_end(&mut received).unwrap();
+            assert!(received == bytes);
+        }
+        // An error is none of the bytes, and no end either.
+        let (mut sender, contents) = ByteStream::pipe(100);
+        sender.write_all(b"so far").unwrap();
+        sender.fail("so good");
+        let mut back = block_on(errands.copy(contents)).unwrap();
+        let mut received = Vec::new();
+        assert_eq!(back.read_to_end(&mut received).unwrap_err().to_string(), "so good");
+        assert_eq!(received, b"so far");
         plugin.shutdown().unwrap();
     });
 }

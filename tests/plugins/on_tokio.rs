@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use plugin_core::{CallError, Registry, Result};
+use plugin_core::{ByteStream, CallError, Registry, Result};
 use tests::{Errands, ErrandsServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -78,6 +78,26 @@ impl Errands for Runner {
     async fn time_left(&self) -> Result<Option<Duration>> {
         sleep(Duration::from_millis(1)).await;
         Ok(plugin_core::call().time_left())
+    }
+
+    async fn pass(&self, mut contents: ByteStream) -> Result<ByteStream> {
+        let (mut here, there) = UnixStream::pair()?;
+        tokio::spawn(async move { tokio::io::copy_buf(&mut contents, &mut here).await });
+        Ok(ByteStream::from_async_read(there))
+    }
+
+    async fn copy(&self, mut contents: ByteStream) -> Result<ByteStream> {
+        let (mut sender, stream) = ByteStream::pipe(1000);
+        tokio::spawn(async move {
+            match tokio::io::copy(&mut contents, &mut sender).await {
+                Ok(_) => sender.shutdown().await,
+                Err(error) => {
+                    sender.fail(error);
+                    Ok(())
+                }
+            }
+        });
+        Ok(stream)
     }
 
     fn counts(&self) -> Result<(u64, u64)> {

@@ -210,3 +210,34 @@ impl<T: Send + 'static> State<T> {
         })
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    /// Makes batches out of nothing, and counts them.
+    struct Counting(u32);
+
+    impl Batches for Counting {
+        fn poll_batch(&mut self, _: &mut Context<'_>, limit: usize) -> Poll<Answer> {
+            self.0 += 1;
+            Poll::Ready(Outgoing::new(limit).seal())
+        }
+    }
+
+    #[test]
+    fn batches_are_given_once_and_in_their_order_whoever_asks_first() {
+        let mut turns = Turns { batches: Counting(0), next: 0, waiting: Vec::new() };
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(turns.poll(1, context, 1000).is_pending());
+        assert_eq!((turns.batches.0, turns.waiting.len()), (0, 1));
+        for number in 0..3 {
+            assert!(matches!(turns.poll(number, context, 1000), Poll::Ready(Ok(_))));
+            assert_eq!((turns.batches.0, turns.waiting.len()), (number as u32 + 1, 0));
+        }
+        let again = turns.poll(1, context, 1000);
+        assert!(matches!(again, Poll::Ready(Err(Refusal::BadArgument { argument: "number", .. }))));
+        assert_eq!(turns.batches.0, 3);
+    }
+}

@@ -10,6 +10,7 @@ mod begun;
 mod calls;
 mod connection;
 mod nested;
+mod releases;
 mod seat;
 mod server;
 mod support;

@@ -39,6 +39,14 @@ impl Methods {
         *lock(&self.is_open) = true;
         self.opened.notify_all();
     }
+
+    /// Until they are open.
+    pub(super) fn wait(&self) {
+        let mut is_open = lock(&self.is_open);
+        while !*is_open {
+            is_open = wait(&self.opened, is_open, None).expect("there is no deadline");
+        }
+    }
 }
 
 pub(super) struct Served(pub(super) Arc<Methods>);
@@ -54,12 +62,7 @@ impl Service for Served {
             let number = call.arg::<Same, u8>("number")?;
             lock(&self.0.runs).push(number);
             match method {
-                WAIT => {
-                    let mut is_open = lock(&self.0.is_open);
-                    while !*is_open {
-                        is_open = wait(&self.0.opened, is_open, None).expect("there is no deadline");
-                    }
-                }
+                WAIT => self.0.wait(),
                 OPEN => self.0.open(),
                 _ => {}
             }
