@@ -1,6 +1,7 @@
 //! A message on its way out: encoded, but for the contents of a large value at its end.
 
 use core::fmt;
+use core::ops::Deref;
 use std::borrow::Cow;
 
 use super::codec::{self, EncodeError};
@@ -31,9 +32,27 @@ pub struct Message<'a> {
     /// Room for a header, then the values.
     head: Vec<u8>,
     /// The contents of the last value, whose length stands at the end of `head`.
-    bulk: Option<Cow<'a, [u8]>>,
+    bulk: Option<Contents<'a>>,
     /// What the values hand over, by position.
     attached: Vec<Attached>,
+}
+
+/// The contents of a large value.
+enum Contents<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// Of an owner that wants to know when they are not needed any more.
+    Kept(Box<dyn AsRef<[u8]> + Send>),
+}
+
+impl Deref for Contents<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Kept(owner) => (**owner).as_ref(),
+        }
+    }
 }
 
 impl<'a> Message<'a> {
@@ -122,6 +141,22 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When the message would grow beyond `limit` bytes. Nothing was appended.
     pub fn append_bytes(&mut self, bytes: Cow<'a, [u8]>, limit: usize) -> Result<(), EncodeError> {
+        self.append_contents(Contents::Bytes(bytes), limit)
+    }
+
+    /// Appends a byte string with the contents that `owner` has, which is dropped as soon as they are copied or sent.
+    ///
+    /// # Errors
+    /// When the message would grow beyond `limit` bytes. Nothing was appended.
+    pub(crate) fn append_kept(
+        &mut self,
+        owner: Box<dyn AsRef<[u8]> + Send>,
+        limit: usize,
+    ) -> Result<(), EncodeError> {
+        self.append_contents(Contents::Kept(owner), limit)
+    }
+
+    fn append_contents(&mut self, bytes: Contents<'a>, limit: usize) -> Result<(), EncodeError> {
         let size = (self.len() + LENGTH_LEN).saturating_add(bytes.len());
         if size > limit {
             return Err(EncodeError::TooLarge { size: size as u64, limit });
@@ -185,7 +220,10 @@ impl<'a> Message<'a> {
     /// The message with a copy of what it borrows.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
-        let bulk = self.bulk.map(|bulk| Cow::Owned(bulk.into_owned()));
+        let bulk = self.bulk.map(|bulk| match bulk {
+            Contents::Bytes(bytes) => Contents::Bytes(Cow::Owned(bytes.into_owned())),
+            Contents::Kept(owner) => Contents::Kept(owner),
+        });
         Message { head: self.head, bulk, attached: self.attached }
     }
 
@@ -193,7 +231,7 @@ impl<'a> Message<'a> {
     #[cfg(test)]
     pub(crate) fn append_bulk(&mut self, text: &'a str) {
         self.values().extend_from_slice(&(text.len() as u64).to_le_bytes());
-        self.bulk = Some(Cow::Borrowed(text.as_bytes()));
+        self.bulk = Some(Contents::Bytes(Cow::Borrowed(text.as_bytes())));
     }
 
     /// Where the next value goes.

@@ -4,7 +4,7 @@ use super::serving::BATCH;
 use crate::error::CallError;
 use crate::incoming::{Answer, Reply};
 use crate::io::objects::Received;
-use crate::proto::codec::{Budget, DecodeError, Decoder, Message};
+use crate::proto::codec::{Budget, DecodeError, Decoder, EncodeError, Message};
 use crate::proto::frame::Kind;
 use crate::shape::{Same, SerializeAs};
 
@@ -88,9 +88,18 @@ impl Outgoing {
     }
 
     pub(super) fn push<X: SerializeAs<T>, T>(&mut self, item: T) {
+        self.push_by(|message, limit| X::encode_owned(item, message, limit));
+    }
+
+    /// Appends a byte string with the contents that `owner` has, which is dropped as soon as they are copied or sent.
+    pub(super) fn push_kept(&mut self, owner: Box<dyn AsRef<[u8]> + Send>) {
+        self.push_by(|message, limit| message.append_kept(owner, limit));
+    }
+
+    fn push_by(&mut self, encode: impl FnOnce(&mut Message<'static>, usize) -> Result<(), EncodeError>) {
         let limit = self.message.len() + self.room;
         let mark = self.message.mark();
-        match X::encode_owned(item, &mut self.message, limit) {
+        match encode(&mut self.message, limit) {
             Ok(()) => self.count += 1,
             Err(error) => {
                 self.message.rewind(mark);

@@ -13,10 +13,11 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use pipe::ByteSender;
-use reading::Reading;
+use reading::{Reading, Shelf};
 pub(crate) use serving::byte_stream_object;
 
 use super::{Source, Stream};
@@ -88,13 +89,17 @@ pub struct ByteStream {
     at: usize,
     /// Why nothing more comes.
     failed: Option<CallError>,
+    /// Where chunks go that are used up, if what makes them reads into their memory again.
+    shelf: Option<Arc<Shelf>>,
 }
 
 impl ByteStream {
     /// A stream of what can be read. In a peer's hands a thread of its own reads, so a read may take its time.
     #[must_use]
     pub fn new(reader: impl Read + Send + 'static) -> Self {
-        Stream::of(Source::Iterator(Box::new(Reading::new(reader)))).into()
+        let reading = Reading::new(reader);
+        let shelf = Some(reading.shelf());
+        Self { shelf, ..Stream::of(Source::Iterator(Box::new(reading))).into() }
     }
 
     /// A stream of what is written into the other end, by any thread or task. It holds `capacity` bytes that nobody
@@ -274,7 +279,10 @@ impl BufRead for ByteStream {
         self.at = (self.at + amount).min(self.chunk.len());
         if self.rest().is_empty() {
             // The next one can have its memory.
-            drop(self.take(0));
+            let chunk = self.take(0);
+            if let Some(shelf) = &self.shelf {
+                shelf.put(chunk);
+            }
         }
     }
 }
@@ -304,7 +312,7 @@ impl From<Vec<u8>> for ByteStream {
 /// The chunks of the stream one after the other.
 impl From<Stream<Vec<u8>>> for ByteStream {
     fn from(chunks: Stream<Vec<u8>>) -> Self {
-        Self { chunks, chunk: Vec::new(), at: 0, failed: None }
+        Self { chunks, chunk: Vec::new(), at: 0, failed: None, shelf: None }
     }
 }
 

@@ -35,9 +35,11 @@ fn few_bytes_are_copied_and_many_are_not() {
     message.append_bytes(Cow::Borrowed(&bytes[1..]), usize::MAX).unwrap();
     assert!(message.bulk.is_none());
     message.append_bytes(Cow::Borrowed(&bytes), usize::MAX).unwrap();
-    assert!(matches!(message.bulk, Some(Cow::Borrowed(bulk)) if std::ptr::eq(bulk, &raw const bytes[..])));
+    assert!(
+        matches!(message.bulk, Some(Contents::Bytes(Cow::Borrowed(bulk))) if std::ptr::eq(bulk, &raw const bytes[..]))
+    );
     let owned = message.into_owned();
-    assert!(matches!(owned.bulk, Some(Cow::Owned(_))));
+    assert!(matches!(owned.bulk, Some(Contents::Bytes(Cow::Owned(_)))));
     assert_eq!(owned.len(), 8 + (MIN_BULK - 1) + 8 + MIN_BULK);
 }
 

@@ -3,6 +3,7 @@
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
+use super::reading::Returned;
 use super::{ByteStream, MAX_CHUNK};
 use crate::callback::Shared;
 use crate::incoming::Answer;
@@ -35,7 +36,13 @@ impl Batches for ByteStream {
                         break;
                     }
                     let most = batch.room().saturating_sub(LENGTH_LEN).clamp(1, MAX_CHUNK);
-                    batch.push::<Bytes, _>(self.take(most));
+                    let piece = self.take(most);
+                    match &self.shelf {
+                        Some(shelf) => {
+                            batch.push_kept(Box::new(Returned { piece, shelf: Arc::clone(shelf) }));
+                        }
+                        None => batch.push::<Bytes, _>(piece),
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
@@ -15,7 +16,9 @@ impl ByteStream {
     /// peer asks.
     #[must_use]
     pub fn from_async_read(reader: impl AsyncRead + Send + 'static) -> Self {
-        Stream::asynchronous(Reading { reader: Box::pin(reader), room: Room::new() }).into()
+        let reading = Reading { reader: Box::pin(reader), room: Room::new() };
+        let shelf = Some(Arc::clone(reading.room.shelf()));
+        Self { shelf, ..Stream::asynchronous(reading).into() }
     }
 }
 
