@@ -161,6 +161,7 @@ impl ByteStream {
             chunk: self.rest().to_vec(),
             at: 0,
             failed: self.failed.clone(),
+            shelf: self.shelf.clone(),
         }
     }
 
