@@ -60,6 +60,11 @@ pub(crate) trait Shared: Send + Sync {
     /// The `Arc` of the object itself, for when it comes back.
     fn original(&self) -> &dyn Any;
 
+    /// Whether its calls wait for something that may never come: the next item of a stream.
+    fn is_stream(&self) -> bool {
+        false
+    }
+
     /// Whether the object is kept elsewhere as well, so that to drop this one does nothing of the user's.
     fn is_kept(&self) -> bool {
         false

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use plugin_core::{DisconnectCause, Result, Stream};
-use tests::Rivers;
+use tests::{Rivers, RiversClient};
 
 use crate::streams::{launch, wait_until_dry};
-use crate::support::{assert_says, cause, in_time, kill_hard, start, wait_for, wait_until_gone};
+use crate::support::{assert_says, cause, in_time, kill_hard, start, wait_for, wait_until_gone, workshop};
 
 /// Items of the host that count how many were made, and whether their iterator is there.
 struct Watched {
@@ -217,4 +217,22 @@ fn a_stream_that_a_method_takes_ends_at_the_deadline_of_its_call() {
     assert_says(&error, &["did not answer within"]);
     wait_for("the plugin lets go of the stream", || sender.is_closed());
     wait_until_dry(&plugin, &rivers);
+}
+
+/// The plugin would be waited for without end.
+#[test]
+fn a_shutdown_does_not_wait_for_items_that_may_never_come() {
+    in_time("a shutdown while a stream is silent", || {
+        let plugin = workshop().shutdown_timeout(Duration::MAX).spawn().unwrap();
+        let rivers: RiversClient = plugin.client().unwrap();
+        let mut numbers = rivers.channel(1).unwrap();
+        assert_eq!(rivers.send(7).unwrap(), 1);
+        assert_eq!(numbers.next().unwrap().unwrap(), 7);
+        let waiting = start(move || numbers.next());
+        wait_for("it waits for the next one", || plugin.in_flight() == 1);
+        plugin.shutdown().unwrap();
+        // That is not its end.
+        let error = waiting.join().unwrap().unwrap().unwrap_err();
+        assert!(matches!(cause(&error), DisconnectCause::ShutDown), "{error:?}");
+    });
 }

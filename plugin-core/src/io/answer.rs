@@ -121,6 +121,9 @@ impl Connection {
             Ok(callee) => callee,
             Err(failure) => return self.reply(header, Err(failure), more_follow),
         };
+        if matches!(&callee, Callee::Shared(object) if object.is_stream()) {
+            self.rest(header.call);
+        }
         let request = Request::new(self, received);
         // It takes the callee: once the call is answered, nothing of it holds what the plugin ends with.
         match catch(|| context.enter(move || callee.dispatch(request))) {
@@ -155,6 +158,15 @@ impl Connection {
                 self.reply(header, outcome(Err(panic)), false);
                 Err(payload)
             }
+        }
+    }
+
+    /// Takes note that a call is not to be waited for at the end.
+    fn rest(&self, call: u64) {
+        let mut incoming = lock(&self.incoming);
+        incoming.running.rest(call);
+        if incoming.is_idle() {
+            self.changed.notify_all();
         }
     }
 

@@ -24,6 +24,7 @@ mod lead;
 pub(crate) mod nested;
 pub(crate) mod objects;
 pub(crate) mod reader;
+mod reading;
 mod seat;
 pub(crate) mod server;
 mod slot;

@@ -214,6 +214,8 @@ pub(crate) struct Running<T> {
     awaited: usize,
     /// How many of those within calls of this side the peer still waits for.
     nested: usize,
+    /// How many are not to be waited for.
+    resting: usize,
     /// Calls that have ended but whose replies are still to be written.
     replying: usize,
 }
@@ -223,6 +225,8 @@ struct Call<T> {
     about: T,
     is_nested: bool,
     is_cancelled: bool,
+    /// Whether it waits for something that may never come, and nobody waits for it to end.
+    is_resting: bool,
 }
 
 impl<T> Running<T> {
@@ -233,6 +237,7 @@ impl<T> Running<T> {
             calls: FxHashMap::default(),
             awaited: 0,
             nested: 0,
+            resting: 0,
             replying: 0,
         }
     }
@@ -252,7 +257,9 @@ impl<T> Running<T> {
         }
         match self.calls.entry(call) {
             Entry::Occupied(_) => return Err(Violation::DuplicateCall { call }),
-            Entry::Vacant(entry) => entry.insert(Call { about, is_nested, is_cancelled: false }),
+            Entry::Vacant(entry) => {
+                entry.insert(Call { about, is_nested, is_cancelled: false, is_resting: false })
+            }
         };
         *awaited += 1;
         Ok(())
@@ -306,13 +313,21 @@ impl<T> Running<T> {
         self.calls.len() + self.replying
     }
 
-    /// Whether every call that arrived has been answered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.replying == 0
+    /// Takes note that a call is not to be waited for.
+    pub(crate) fn rest(&mut self, call: u64) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            self.resting += usize::from(!std::mem::replace(&mut call.is_resting, true));
+        }
+    }
+
+    /// Whether every call that arrived has been answered, but for those that are not to be waited for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls.len() == self.resting && self.replying == 0
     }
 
     fn remove(&mut self, call: u64) -> Option<T> {
         let call = self.calls.remove(&call)?;
+        self.resting -= usize::from(call.is_resting);
         *(if call.is_nested { &mut self.nested } else { &mut self.awaited }) -=
             usize::from(!call.is_cancelled);
         Some(call.about)

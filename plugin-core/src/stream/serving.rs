@@ -98,6 +98,10 @@ impl<B: Batches> Shared for Serving<B> {
     fn original(&self) -> &dyn Any {
         &()
     }
+
+    fn is_stream(&self) -> bool {
+        true
+    }
 }
 
 impl<B: Batches> Turns<B> {

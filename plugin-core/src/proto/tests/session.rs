@@ -127,7 +127,7 @@ fn a_peer_that_never_answers_is_given_up() {
 #[test]
 fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
     let mut running = Running::new(2);
-    assert!(running.is_empty());
+    assert!(running.is_idle());
     assert_eq!(running.begin(5, (), false), Ok(()));
     assert_eq!(running.begin(5, (), false), Err(Violation::DuplicateCall { call: 5 }));
     assert_eq!(running.begin(6, (), false), Ok(()));
@@ -137,12 +137,12 @@ fn a_plugin_refuses_more_calls_than_agreed_and_ids_in_use() {
     assert_eq!(running.begin(7, (), false), Ok(()));
     running.end_reply();
     for call in [6, 7] {
-        assert!(!running.is_empty());
+        assert!(!running.is_idle());
         running.begin_reply(call);
-        assert!(!running.is_empty());
+        assert!(!running.is_idle());
         running.end_reply();
     }
-    assert!(running.is_empty());
+    assert!(running.is_idle());
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_cancelled_call_makes_room_in_the_plugin_although_it_still_runs() {
     running.end_reply();
     assert_eq!(running.begin(3, 'c', false), Err(Violation::TooManyCalls { limit: 1 }));
     running.withdraw(2);
-    assert!(running.is_empty());
+    assert!(running.is_idle());
 }
 
 #[test]
