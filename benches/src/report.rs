@@ -126,15 +126,15 @@ pub(crate) fn write(record: &Record) -> Result<PathBuf> {
 pub(crate) fn rounds_plot(record: &Record) -> Chart {
     let compared: Vec<_> = record.series.iter().filter(|series| !series.socket.is_empty()).collect();
     let row = |series: &&Series| {
-        // A ratio of times has no unit, but of calls/s more is better.
+        // A ratio of times has no unit, but of what is done in a second more is better.
         let name =
-            if series.figure.unit == "calls/s" { label(series) } else { series.figure.name.to_owned() };
+            if series.figure.unit.ends_with("/s") { label(series) } else { series.figure.name.to_owned() };
         Row { name, ours: true }
     };
     Chart {
         title: "A plugin beside the bare socket, ratio".to_owned(),
         note: "Bar: median of the rounds, which are the dots. Dashed: the bare socket of the same round. \
-               Lower is better, except for calls/s."
+               Lower is better, except for what is done in a second."
             .to_owned(),
         rows: compared.iter().map(row).collect(),
         panels: vec![Panel {
