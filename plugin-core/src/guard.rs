@@ -15,46 +15,27 @@ use crate::sys::{self, SocketTransport};
 /// long as a person hardly notices.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A plugin that is being served.
-#[derive(Default)]
-pub(crate) struct Guard {
-    is_over: Mutex<bool>,
-    changed: Condvar,
+/// Watches the host at the other end of a connection for as long as this process runs, also when the plugin is served no
+/// longer.
+///
+/// # Errors
+/// When the system has no thread to spare.
+pub(crate) fn start(transport: &Arc<SocketTransport>) -> io::Result<()> {
+    sys::wake_at_end_of_parent();
+    let transport = Arc::clone(transport);
+    spawn("plugin guard", move || {
+        sys::wait_for_end_of_host(&transport);
+        pause(GRACE);
+        sys::end_with_children();
+    })
 }
 
-impl Guard {
-    /// Watches the host at the other end of a connection.
-    ///
-    /// # Errors
-    /// When the system has no thread to spare.
-    pub(crate) fn start(transport: &Arc<SocketTransport>) -> io::Result<Arc<Self>> {
-        let guard = Arc::new(Self::default());
-        let (this, transport) = (Arc::clone(&guard), Arc::clone(transport));
-        sys::wake_at_end_of_parent();
-        spawn("plugin guard", move || {
-            sys::wait_for_end_of_host(&transport);
-            if !this.is_over_by(Instant::now() + GRACE) {
-                sys::end_with_children();
-            }
-        })?;
-        Ok(guard)
-    }
-
-    /// Takes note that the plugin is served no longer and ends by itself. The thread ends with the process, or when the
-    /// host closes the connection.
-    pub(crate) fn end(&self) {
-        *lock(&self.is_over) = true;
-        self.changed.notify_all();
-    }
-
-    fn is_over_by(&self, deadline: Instant) -> bool {
-        let mut is_over = lock(&self.is_over);
-        while !*is_over {
-            match wait(&self.changed, is_over, Some(deadline)) {
-                Some(guard) => is_over = guard,
-                None => return false,
-            }
-        }
-        true
+/// Lets some time pass: there is nothing to wait for but the end of this process.
+fn pause(time: Duration) {
+    let (nothing, never) = (Mutex::new(()), Condvar::new());
+    let deadline = Instant::now() + time;
+    let mut guard = Some(lock(&nothing));
+    while let Some(held) = guard {
+        guard = wait(&never, held, Some(deadline));
     }
 }

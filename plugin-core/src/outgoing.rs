@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::callback::Callback;
 use crate::context::current_call;
@@ -236,10 +236,11 @@ impl<'r> OutgoingCall<'r> {
     }
 
     /// Sends the call, and leaves it to the caller to wait for the reply.
-    pub(crate) fn begin(self, when_full: WhenFull) -> Result<Begun, CallError> {
+    pub(crate) fn begin(self, when_full: WhenFull, deadline: Option<Instant>) -> Result<Begun, CallError> {
         let Self { callee, draft, .. } = self;
         let Sealed { header, message, loan, timing } = draft.seal(callee)?;
-        let begun = callee.remote.connection.begin_call(header, message, loan, when_full, timing.deadline);
+        let deadline = deadline.into_iter().chain(timing.deadline).min();
+        let begun = callee.remote.connection.begin_call(header, message, loan, when_full, deadline);
         begun.map_err(|error| no_reply(error, callee.target(), timing))
     }
 

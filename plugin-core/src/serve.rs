@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::endpoint;
-use crate::guard::Guard;
+use crate::guard;
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
 use crate::io::reader::FrameReader;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
+use crate::panic::catch;
 use crate::plugin::{Handshake, Plugin, Registry};
 use crate::proto::hello::HostHello;
 use crate::sys;
@@ -133,17 +134,17 @@ fn run(registry: Registry) -> Result<(), Failure> {
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
     // Without a thread for it, the plugin still ends when it reads the end of the connection.
-    let guard = Guard::start(&socket).ok();
+    let _ = guard::start(&socket);
     let services = registry.into_services();
     let connection = Connection::of_plugin(transport, writer, services, limits, host.limits);
     let end = connection.serve(reader);
-    connection.drop_services();
+    // The program has printed the panic of a destructor.
+    let _ = catch(|| connection.drop_services());
     if matches!(end, ServeEnd::HostGone) {
         // What the program has printed is not to be lost, although nobody may read it.
         let _ = std::io::stdout().flush();
         sys::end_with_children();
     }
-    guard.iter().for_each(|guard| guard.end());
     match end {
         ServeEnd::ShutDown => Ok(()),
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),

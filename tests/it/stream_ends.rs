@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use plugin_core::{DisconnectCause, Result, Stream};
+use plugin_host::PluginThread;
 use tests::{Rivers, RiversClient};
 
 use crate::streams::{launch, wait_until_dry};
@@ -234,5 +235,65 @@ fn a_shutdown_does_not_wait_for_items_that_may_never_come() {
         // That is not its end.
         let error = waiting.join().unwrap().unwrap().unwrap_err();
         assert!(matches!(cause(&error), DisconnectCause::ShutDown), "{error:?}");
+    });
+}
+
+/// Fails at length.
+#[plugin_core::plugin_interface]
+trait Gripes {
+    fn gripe(&self, length: u64) -> Result<Stream<u64>>;
+}
+
+#[derive(plugin_core::Plugin)]
+#[plugin(interfaces(Gripes))]
+struct Griping;
+
+impl Gripes for Griping {
+    fn gripe(&self, length: u64) -> Result<Stream<u64>> {
+        let text = "x".repeat(usize::try_from(length).unwrap());
+        Ok(Stream::fallible([Ok(7), Err(text)]))
+    }
+}
+
+#[test]
+fn an_error_that_is_longer_than_a_message_ends_its_stream_and_nothing_else() {
+    let plugin = PluginThread::builder().max_message(1024).start(Griping).unwrap();
+    let gripes: GripesClient = plugin.client().unwrap();
+    for length in [10, 100_000] {
+        let items: Vec<_> = gripes.gripe(length).unwrap().collect();
+        assert_eq!(*items[0].as_ref().unwrap(), 7);
+        assert!(items[1].as_ref().unwrap_err().to_string().starts_with("xxxxx"), "{items:?}");
+        assert_eq!(items.len(), 2);
+    }
+    plugin.ping().unwrap();
+}
+
+/// As many as are ready at once.
+#[test]
+fn more_objects_than_a_message_hands_over_are_a_stream() {
+    in_time("a stream of many objects", || {
+        let (plugin, rivers) = launch();
+        let mut counters = rivers.counters(10_000).unwrap();
+        let first = counters.next().unwrap().unwrap();
+        // All the others are made meanwhile, as far as they may be.
+        assert_eq!(first.add(1).unwrap(), 1);
+        assert_eq!(counters.map(Result::unwrap).count(), 9_999);
+        drop(first);
+        wait_until_dry(&plugin, &rivers);
+    });
+}
+
+#[test]
+fn an_item_is_not_waited_for_longer_than_it_may_be_where_it_cannot_even_be_asked_for() {
+    in_time("an item that cannot be asked for", || {
+        let plugin = workshop().max_in_flight(1).spawn().unwrap();
+        let rivers: RiversClient = plugin.client().unwrap();
+        let mut silent = rivers.channel(1).unwrap();
+        let mut numbers = rivers.up_to(3).unwrap();
+        let holding = start(move || silent.next());
+        wait_for("the only place is taken", || plugin.in_flight() == 1);
+        assert!(numbers.next_timeout(Duration::from_millis(20)).unwrap_err().is_timed_out());
+        plugin.shutdown().unwrap();
+        assert!(holding.join().unwrap().unwrap().is_err());
     });
 }

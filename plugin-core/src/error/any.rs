@@ -61,7 +61,10 @@ impl AnyError {
 impl<E: Error + 'static> From<E> for AnyError {
     fn from(error: E) -> Self {
         let whole: &dyn Any = &error;
-        Self(whole.downcast_ref().cloned().unwrap_or_else(|| CallError::from_error(&error)))
+        // One that became an error of a read or write is that again.
+        let within = whole.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let found = whole.downcast_ref().or_else(|| within.and_then(|error| error.downcast_ref()));
+        Self(found.cloned().unwrap_or_else(|| CallError::from_error(&error)))
     }
 }
 
@@ -130,6 +133,7 @@ mod tests {
         let any = AnyError::from(busy);
         assert!(any.is_busy() && !any.may_have_run());
         assert_eq!(any.to_string(), text);
+        assert!(AnyError::from(std::io::Error::from(CallError::from(any.clone()))).is_busy());
         assert!(CallError::from(any.clone()).is_busy());
         assert_eq!(Box::<dyn Error>::from(any.clone()).to_string(), text);
         assert_eq!(Box::<dyn Error + Send + Sync>::from(any).to_string(), text);

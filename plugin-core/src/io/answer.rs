@@ -71,7 +71,13 @@ impl Connection {
         let Err(((_, work), error)) = self.workers.submit((Arc::clone(self), work)) else { return };
         let header = match work {
             Work::Call(call) => call.received.frame.header,
-            Work::Task(task) => task.header(),
+            Work::Task(task) => {
+                // It has run in part, and nobody will go on with it.
+                task.abandon();
+                let message = format!("the system gives no thread to go on with the method: {error}");
+                let failure = FailureMessage::Panicked { message, location: None, backtrace: None };
+                return self.reply(task.header(), Err(failure), false);
+            }
             Work::Lane => return self.run_lane(),
             // Then here, and whoever reads waits for it.
             Work::Drop(objects) => return self.drop_now(objects),

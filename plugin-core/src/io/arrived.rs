@@ -61,8 +61,9 @@ impl Connection {
             Kind::Release => {
                 let message: ReleaseMessage =
                     codec::decode(&frame.payload.head, CONTROL_BUDGET).map_err(bad)?;
-                let dropped = self.objects.release(&message.objects)?;
-                self.drop_later(dropped);
+                let (released, outcome) = self.objects.release(&message.objects);
+                self.drop_later(released);
+                outcome?;
             }
             Kind::Log => {
                 if let Side::Host(host) = &self.side {

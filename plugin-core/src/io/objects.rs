@@ -82,7 +82,7 @@ impl Drop for Loan {
     fn drop(&mut self) {
         if let Some((connection, objects)) = self.lent.take() {
             // The peer cannot have released what it does not know.
-            drop_objects(connection.objects.release(&objects).unwrap_or_default());
+            drop_objects(connection.objects.release(&objects).0);
         }
     }
 }
@@ -146,14 +146,21 @@ impl Objects {
         Some(number)
     }
 
-    /// Takes objects back that the peer has released, or never got.
-    pub(super) fn release(&self, objects: &[u64]) -> Result<Vec<Arc<dyn Shared>>, Violation> {
+    /// Takes objects back that the peer has released, or never got, up to one that it does not hold. They are for the
+    /// caller to drop, without the lock: what they do then is the program's.
+    pub(super) fn release(&self, objects: &[u64]) -> (Vec<Arc<dyn Shared>>, Result<(), Violation>) {
+        let mut taken = Vec::new();
         let mut state = lock(&self.state);
         if state.is_closed {
-            return Ok(Vec::new());
+            return (taken, Ok(()));
         }
-        let take = |object| state.lent.remove(object).ok_or(Violation::UnknownObject { object: *object });
-        objects.iter().map(take).collect()
+        for object in objects {
+            match state.lent.remove(object) {
+                Some(shared) => taken.push(shared),
+                None => return (taken, Err(Violation::UnknownObject { object: *object })),
+            }
+        }
+        (taken, Ok(()))
     }
 
     /// Drops what is there from the start.

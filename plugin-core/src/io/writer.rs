@@ -264,9 +264,13 @@ impl FrameWriter {
         if let Some(end) = state.end {
             return Err(end.into());
         }
+        if state.releases.len() >= MAX_RELEASES {
+            drop(state);
+            return self.release(object);
+        }
         self.holds.store(true, Ordering::Relaxed);
         state.releases.push(object);
-        if state.releases.len() < MAX_RELEASES { Ok(()) } else { self.flush_now(state) }
+        Ok(())
     }
 
     /// Keeps a small message for the next write. The caller sees to it that one follows soon.

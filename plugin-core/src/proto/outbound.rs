@@ -88,6 +88,11 @@ impl<'a> Message<'a> {
         self.attached.truncate(mark.attached);
     }
 
+    /// How much the values hand over.
+    pub(crate) fn handed_over(&self) -> usize {
+        self.attached.len()
+    }
+
     /// Whether the last value is left where it is.
     pub(crate) fn has_bulk(&self) -> bool {
         self.bulk.is_some()

@@ -6,6 +6,7 @@ use crate::incoming::{Answer, Reply};
 use crate::io::objects::Received;
 use crate::proto::codec::{Budget, DecodeError, Decoder, EncodeError, Message};
 use crate::proto::frame::Kind;
+use crate::proto::handles::MAX_HANDLES;
 use crate::shape::{Same, SerializeAs};
 
 /// What stands before the items: how many there are, and what follows them.
@@ -13,6 +14,10 @@ pub(super) const PREFIX_LEN: usize = size_of::<u32>() + size_of::<u8>();
 
 /// The longest text of an error that ends a stream, in bytes: as much as of the message of a panic.
 const MAX_ERROR: usize = 16 * 1024;
+
+/// How many things a batch hands over before it leaves although more items are ready. The rest of what a message may hand over is
+/// for its last item.
+const FULL_OF_HANDLES: usize = MAX_HANDLES / 4;
 
 /// What follows the items of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +89,10 @@ impl Outgoing {
 
     /// Whether it leaves although more items are ready.
     pub(super) fn is_full(&self) -> bool {
-        self.is_last() || self.message.len() >= self.full || self.message.has_bulk()
+        self.is_last()
+            || self.message.len() >= self.full
+            || self.message.has_bulk()
+            || self.message.handed_over() >= FULL_OF_HANDLES
     }
 
     pub(super) fn push<X: SerializeAs<T>, T>(&mut self, item: T) {
@@ -115,7 +123,9 @@ impl Outgoing {
 
     /// Ends the stream with an error.
     pub(super) fn fail(&mut self, error: &CallError) {
-        let text = crate::text::bounded(error.to_string(), MAX_ERROR);
+        // Behind its length, and within the limit of the message.
+        let most = MAX_ERROR.min(self.room.saturating_sub(size_of::<u64>()));
+        let text = crate::text::bounded(error.to_string(), most);
         let encoded = self.message.append::<Same, str>(&text, usize::MAX);
         debug_assert!(encoded.is_ok(), "a text can be encoded");
         self.tail = Tail::Error;
@@ -195,9 +205,10 @@ impl Arrived {
         let len = payload.head.len();
         let mut decoder = Decoder::after(self.at, payload, budget).with_handles(&mut self.received.handles);
         let value = decode(&mut decoder)?;
-        self.at = len - decoder.left();
         if is_last {
             decoder.finish()?;
+        } else {
+            self.at = len - decoder.left();
         }
         Ok(value)
     }

@@ -111,7 +111,9 @@ impl<T> StreamSender<T> {
             }
             if state.items.len() >= state.capacity {
                 item = Some(value);
-                state.waiting.push(context.waker().clone());
+                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
+                    state.waiting.push(context.waker().clone());
+                }
                 return Poll::Pending;
             }
             self.shared.push(state, Ok(value));

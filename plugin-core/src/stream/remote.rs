@@ -21,6 +21,7 @@ use crate::proto::outbound::MIN_BULK;
 use crate::remote::Remote;
 use crate::reply::{Callee, Timing};
 use crate::shape::{DeserializeAs, Same};
+use crate::sync::now;
 
 /// From how many bytes of a batch on the next one is asked for before this one is used up. To ask costs microseconds,
 /// in which as many bytes are copied as this; and what comes slowly or ends soon is not asked for in vain.
@@ -84,26 +85,31 @@ impl<T> RemoteStream<T> {
     /// The next batch. One that is not here in time can still be received.
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Result<Received, CallError>, TimedOut> {
         if self.asked.is_empty()
-            && let Err(error) = self.ask(WhenFull::Wait)
+            && let Err(error) = self.ask(WhenFull::Wait, deadline)
         {
-            return Ok(Err(error));
+            // It was not sent, so it can be asked for again.
+            let is_over = error.is_timed_out() && deadline.is_some_and(|at| at <= now());
+            return if is_over { Err(TimedOut) } else { Ok(Err(error)) };
         }
         if self.is_brisk && self.asked.len() == 1 {
             // Whatever is wrong shows when it is asked for again.
-            let _ = self.ask(WhenFull::Fail);
+            let _ = self.ask(WhenFull::Fail, deadline);
         }
         // A method has no more time than its call.
         let timing = Timing::start(None);
         let until = deadline.into_iter().chain(timing.deadline).min();
+        let is_own = deadline.is_some() && deadline == until;
         let received = match self.asked.front_mut() {
             Some(Asked::Begun(begun)) => match begun.wait(until) {
                 Some(reply) => callee(&self.remote).received(reply, timing),
-                None if deadline.is_some_and(|deadline| Some(deadline) == until) => return Err(TimedOut),
+                None if is_own => return Err(TimedOut),
                 None => Err(timed_out(&self.remote, timing.after)),
             },
-            Some(Asked::Future(reply)) => {
-                block_on(|context| reply.as_mut().poll(context), until).ok_or(TimedOut)?
-            }
+            Some(Asked::Future(reply)) => match block_on(|context| reply.as_mut().poll(context), until) {
+                Some(reply) => reply,
+                None if is_own => return Err(TimedOut),
+                None => Err(timed_out(&self.remote, timing.after)),
+            },
             None => return Err(TimedOut),
         };
         self.asked.pop_front();
@@ -157,8 +163,8 @@ impl<T> RemoteStream<T> {
     }
 
     /// Asks for a batch, as a thread.
-    fn ask(&mut self, when_full: WhenFull) -> Result<(), CallError> {
-        let begun = ask(&self.remote, &self.number).begin(when_full)?;
+    fn ask(&mut self, when_full: WhenFull, deadline: Option<Instant>) -> Result<(), CallError> {
+        let begun = ask(&self.remote, &self.number).begin(when_full, deadline)?;
         self.number += 1;
         self.asked.push_back(Asked::Begun(begun));
         Ok(())

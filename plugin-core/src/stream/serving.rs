@@ -49,8 +49,8 @@ struct Turns<B> {
     batches: B,
     /// The number of the next batch.
     next: u64,
-    /// Those who ask for a later one.
-    waiting: Vec<Waker>,
+    /// Who asks for the one after that.
+    waiting: Option<Waker>,
 }
 
 /// Items that are made or taken out of a source, in the shape `X`.
@@ -79,7 +79,7 @@ where
 
 /// What makes batches as an object to be handed over.
 pub(super) fn object_of(batches: impl Batches) -> Arc<dyn Shared> {
-    Arc::new(Serving(Arc::new(Mutex::new(Turns { batches, next: 0, waiting: Vec::new() }))))
+    Arc::new(Serving(Arc::new(Mutex::new(Turns { batches, next: 0, waiting: None }))))
 }
 
 impl<B: Batches> Shared for Serving<B> {
@@ -106,18 +106,21 @@ impl<B: Batches> Shared for Serving<B> {
 
 impl<B: Batches> Turns<B> {
     fn poll(&mut self, number: u64, context: &mut Context<'_>, limit: usize) -> Poll<Answer> {
-        if number > self.next {
-            self.waiting.push(context.waker().clone());
+        if number.checked_sub(1) == Some(self.next) {
+            self.waiting = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if number < self.next {
-            let reason = format!("batch {number} has been asked for, and the next one is {}", self.next);
+        if number != self.next {
+            let reason =
+                format!("batch {number} is asked for, and the next ones are {} and one more", self.next);
             return Poll::Ready(Err(Refusal::BadArgument { argument: "number", reason }));
         }
         let answer = ready!(self.batches.poll_batch(context, limit));
         self.next += 1;
         // It has to take the lock before it can do anything.
-        self.waiting.drain(..).for_each(Waker::wake);
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
         Poll::Ready(answer)
     }
 }
@@ -232,16 +235,19 @@ mod tests {
 
     #[test]
     fn batches_are_given_once_and_in_their_order_whoever_asks_first() {
-        let mut turns = Turns { batches: Counting(0), next: 0, waiting: Vec::new() };
+        let mut turns = Turns { batches: Counting(0), next: 0, waiting: None };
         let context = &mut Context::from_waker(Waker::noop());
         assert!(turns.poll(1, context, 1000).is_pending());
-        assert_eq!((turns.batches.0, turns.waiting.len()), (0, 1));
+        assert_eq!((turns.batches.0, turns.waiting.is_some()), (0, true));
         for number in 0..3 {
             assert!(matches!(turns.poll(number, context, 1000), Poll::Ready(Ok(_))));
-            assert_eq!((turns.batches.0, turns.waiting.len()), (number as u32 + 1, 0));
+            assert_eq!((turns.batches.0, turns.waiting.is_some()), (number as u32 + 1, false));
         }
-        let again = turns.poll(1, context, 1000);
-        assert!(matches!(again, Poll::Ready(Err(Refusal::BadArgument { argument: "number", .. }))));
+        // One that was given, and those that nobody may ask for yet: they would wait for ever.
+        for number in [1, 5, u64::MAX] {
+            let refused = turns.poll(number, context, 1000);
+            assert!(matches!(refused, Poll::Ready(Err(Refusal::BadArgument { argument: "number", .. }))));
+        }
         assert_eq!(turns.batches.0, 3);
     }
 }

@@ -207,7 +207,7 @@ pub(crate) fn wake_at_end_of_parent() {
 
 /// Waits until the host has ended or has closed its end of the connection.
 pub(crate) fn wait_for_end_of_host(socket: &SocketTransport) {
-    let host = host_process(socket);
+    let Some(host) = host_process(socket) else { return };
     #[cfg(target_os = "linux")]
     let closed = PollFlags::RDHUP;
     #[cfg(not(target_os = "linux"))]
@@ -224,18 +224,22 @@ pub(crate) fn wait_for_end_of_host(socket: &SocketTransport) {
     }
 }
 
-/// What tells the end of the process that made the connection. `None` where the system has no such thing, or the host
-/// is in another namespace: then the connection tells it.
-fn host_process(socket: &SocketTransport) -> Option<OwnedFd> {
+/// What tells the end of the process that made the connection, if that is known and the system has such a thing;
+/// otherwise the connection tells it. `None` where the process has ended already.
+fn host_process(socket: &SocketTransport) -> Option<Option<OwnedFd>> {
     #[cfg(target_os = "linux")]
     {
-        let credentials = rustix::net::sockopt::socket_peercred(socket).ok()?;
-        rustix::process::pidfd_open(credentials.pid, rustix::process::PidfdFlags::empty()).ok()
+        let Ok(credentials) = rustix::net::sockopt::socket_peercred(socket) else { return Some(None) };
+        match rustix::process::pidfd_open(credentials.pid, rustix::process::PidfdFlags::empty()) {
+            Ok(descriptor) => Some(Some(descriptor)),
+            Err(Errno::SRCH) => None,
+            Err(_) => Some(None),
+        }
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = socket;
-        None
+        Some(None)
     }
 }
 

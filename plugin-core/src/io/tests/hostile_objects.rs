@@ -341,20 +341,22 @@ fn batches_that_are_none_are_the_last_item_of_their_stream() {
     let item = |number: u64| number.to_le_bytes();
     let (mut plugin, host) = RawPlugin::connect(LIMITS, PATIENCE, ROOM);
     let shop = ShopClient::from_remote(host.remote(1, None));
-    for (payload, items, expected) in [
-        (Vec::new(), 0, "a batch does not say rightly how many items it has"),
-        (vec![1, 0, 0, 0], 0, "a batch does not say rightly how many items it has"),
-        (batch(1, 3, &item(7)), 0, "a batch does not say rightly how many items it has"),
+    for (lead, payload, items, expected) in [
+        (0, Vec::new(), 0, "a batch does not say rightly how many items it has"),
+        (0, vec![1, 0, 0, 0], 0, "a batch does not say rightly how many items it has"),
+        (0, batch(1, 3, &item(7)), 0, "a batch does not say rightly how many items it has"),
         // It would be asked for again at once, without end.
-        (batch(0, 0, &[]), 0, "a batch does not say rightly how many items it has"),
-        (batch(2, 0, &item(7)), 1, "the bytes end within a value"),
-        (batch(u32::MAX, 1, &item(7)), 1, "the bytes end within a value"),
-        (batch(1, 1, &[item(7), item(8)].concat()), 0, "8 bytes are left over"),
-        (batch(0, 1, &item(7)), 0, "a batch does not say rightly how many items it has"),
-        (batch(1, 1, &item(7)[..5]), 0, "the bytes end within a value"),
+        (0, batch(0, 0, &[]), 0, "a batch does not say rightly how many items it has"),
+        (0, batch(2, 0, &item(7)), 1, "the bytes end within a value"),
+        (0, batch(u32::MAX, 1, &item(7)), 1, "the bytes end within a value"),
+        (0, batch(1, 1, &[item(7), item(8)].concat()), 0, "8 bytes are left over"),
+        (0, batch(0, 1, &item(7)), 0, "a batch does not say rightly how many items it has"),
+        (0, batch(1, 1, &item(7)[..5]), 0, "the bytes end within a value"),
         // There is no error behind the items.
-        (batch(1, 2, &item(7)), 1, "the bytes end within a value"),
-        (batch(0, 2, &[]), 0, "the bytes end within a value"),
+        (0, batch(1, 2, &item(7)), 1, "the bytes end within a value"),
+        (0, batch(0, 2, &[]), 0, "the bytes end within a value"),
+        // The value seems to stand before the large one.
+        (9, [batch(1, 0, &[0; 4]), vec![0; 100]].concat(), 0, "96 bytes are left over"),
     ] {
         let mut hours = thread::scope(|scope| {
             let call = scope.spawn(|| shop.hours());
@@ -367,7 +369,7 @@ fn batches_that_are_none_are_the_last_item_of_their_stream() {
             let ask = plugin.next();
             assert_eq!((ask.header.object, ask.header.kind), (80, Kind::Call));
             let length = payload.len().try_into().unwrap();
-            let header = Header { length, ..reply(ask.header.call) };
+            let header = Header { length, lead, ..reply(ask.header.call) };
             write_all(&*plugin.transport, &[&header.to_bytes()[..], &payload].concat());
             let (mut taken, is_over) = taken.join().unwrap();
             let error = taken.pop().unwrap().unwrap_err();
@@ -441,4 +443,38 @@ fn a_host_that_breaks_the_rules_of_objects_ends_the_plugin() {
         let end = host.plugin_end();
         assert!(end.contains("Failed") && end.contains(expected), "{end}");
     }
+}
+
+/// What it does when it is dropped is the program's own.
+struct Fragile;
+
+impl Lamp for Fragile {
+    fn shine(&self, hours: u64) -> Result<u64> {
+        Ok(hours)
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("it broke");
+    }
+}
+
+#[test]
+fn an_object_whose_destructor_panics_is_released_with_one_that_is_not_held() {
+    let (mut plugin, host) = RawPlugin::connect(LIMITS, PATIENCE, ROOM);
+    let shop = ShopClient::from_remote(host.remote(1, None));
+    let lent = thread::scope(|scope| {
+        let call = scope.spawn(|| shop.lend(Box::new(Fragile)));
+        let mut frame = plugin.next();
+        let lent = handles::take(&mut frame.payload.head).unwrap();
+        plugin.send(reply(frame.header.call), &());
+        call.join().unwrap().unwrap();
+        lent
+    });
+    let [Handle::OfSender(lamp)] = lent[..] else { panic!("{lent:?}") };
+    let release = ReleaseMessage { objects: vec![lamp, 999] };
+    write_all(&*plugin.transport, &frame(Header::bare(Kind::Release), &release));
+    assert!(host.told.end().contains("object 999"));
+    assert!(shop.lamp().err().unwrap().is_disconnected());
 }

@@ -15,6 +15,9 @@ const FIRST: usize = MIN_BULK;
 /// written and received in one go. A quarter of it moves half as much in a second, and twice as much no more.
 pub(super) const LARGEST: usize = CHUNK - 16 * 1024;
 
+/// How many pieces are kept to be read into again: as many as are read ahead and on their way at once.
+const MAX_PIECES: usize = 6;
+
 /// What can be read, in pieces: each is what one read gave.
 pub(super) struct Reading<R> {
     reader: R,
@@ -87,7 +90,7 @@ impl Room {
 }
 
 /// Memory of pieces that nobody needs any more, to be read into again. To fill new memory with zeros first takes a third
-/// as long as to send it. There is never more of it than was read ahead at once.
+/// as long as to send it.
 #[derive(Default)]
 pub(super) struct Shelf(Mutex<Vec<Vec<u8>>>);
 
@@ -104,8 +107,9 @@ impl Shelf {
     }
 
     pub(super) fn put(&self, piece: Vec<u8>) {
-        if piece.capacity() >= FIRST {
-            lock(&self.0).push(piece);
+        let mut pieces = lock(&self.0);
+        if piece.capacity() >= FIRST && pieces.len() < MAX_PIECES {
+            pieces.push(piece);
         }
     }
 }
@@ -152,6 +156,18 @@ mod tests {
         assert_eq!(chunk.as_ptr(), second);
         assert_eq!((room.space().as_ptr(), room.space().len()), (first, FIRST));
         assert!(lock(&room.shelf().0).is_empty());
+    }
+
+    /// Each is a copy of what a short read gave, and nothing is read into it.
+    #[test]
+    fn pieces_that_nobody_reads_into_do_not_pile_up() {
+        let mut room = Room { size: LARGEST, ..Room::new() };
+        for _ in 0..100 {
+            room.space();
+            let copy = room.take(2 * FIRST);
+            room.shelf().put(copy);
+        }
+        assert_eq!(lock(&room.shelf().0).len(), MAX_PIECES);
     }
 
     #[test]
