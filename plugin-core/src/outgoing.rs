@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::callback::Callback;
 use crate::context::current_call;
-use crate::error::{CallError, TooLarge};
+use crate::error::{CallError, Delivery, TooLarge};
 use crate::io::begun::Begun;
 use crate::io::future::CallFuture;
 use crate::io::objects::{Loan, Received};
@@ -270,6 +270,9 @@ impl<'m> Draft<'m> {
         }
         let Remote { connection, object, .. } = callee.remote;
         let timing = Timing::start(callee.remote.timeout.or(timeout).or(callee.remote.default_timeout));
+        if timing.after.is_zero() {
+            return Err(CallError::timed_out(callee.target(), timing.after, Delivery::NotSent));
+        }
         message.set_prefix(CallPrefix::new(timing.deadline.map(|_| timing.after), parent));
         let loan = connection.lend(&mut message).map_err(|reason| callee.not_encoded(None, reason))?;
         let header = Header {

@@ -53,7 +53,7 @@ const NO_LOG: u8 = 0;
 /// assert!(matches!(greeter.greet(""), Err(CallError::Panicked(_))));
 ///
 /// // What a host does when its plugin crashes.
-/// plugin.kill();
+/// plugin.kill()?;
 /// assert!(matches!(greeter.greet("world"), Err(CallError::Disconnected(_))));
 /// # Ok(())
 /// # }
@@ -155,6 +155,25 @@ impl PluginThread {
         self.peer.connection.late_replies()
     }
 
+    /// How many objects and streams of the host the plugin holds now. Each time that one is handed over counts.
+    #[must_use]
+    pub fn lent_objects(&self) -> usize {
+        self.peer.connection.lent_objects()
+    }
+
+    /// How many objects and streams of the plugin the host holds now.
+    #[must_use]
+    pub fn held_objects(&self) -> usize {
+        self.peer.connection.held_objects()
+    }
+
+    /// How many calls of `oneway` methods of the plugin have failed: were not sent, ended with an error or a panic, or
+    /// had not been run when the plugin ended, as far as is known. Nobody is told of these otherwise.
+    #[must_use]
+    pub fn failed_oneways(&self) -> u64 {
+        self.peer.connection.failed_oneways()
+    }
+
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the plugin's value is dropped.
     ///
     /// Takes the [`shutdown_timeout`](PluginThreadBuilder::shutdown_timeout) at most. Calls whose methods still run when
@@ -199,11 +218,15 @@ impl PluginThread {
     /// value is dropped, unlike that of a process, when the last method has ended.
     ///
     /// Waits until the plugin has noticed, for the [`shutdown_timeout`](PluginThreadBuilder::shutdown_timeout) at most.
-    pub fn kill(&self) {
+    ///
+    /// # Errors
+    /// None: it returns a `Result` as [`PluginProcess::kill`](crate::PluginProcess::kill) does, for tests of both.
+    pub fn kill(&self) -> Result<(), ShutdownError> {
         self.peer.connection.refuse_calls(DisconnectCause::Killed);
         self.peer.connection.close(DisconnectCause::Killed);
         // One that takes longer is busy with dropping its value, which nobody can end.
         let _ = self.serving.wait_end(deadline_in(self.shutdown_timeout));
+        Ok(())
     }
 }
 

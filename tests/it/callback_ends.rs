@@ -130,11 +130,9 @@ fn the_deadline_of_a_call_passes_while_its_callback_runs() {
         wait_for("the call has no time left", || call.is_cancelled());
         Ok(number)
     });
-    // A plugin that answers in the same moment is not too late.
-    if let Err(error) = outcome {
-        assert!(error.is_timed_out(), "{error:?}");
-        assert_says(&error, &["`Caller::keep_errors` of plugin `workshop`", "within 100ms"]);
-    }
+    let error = outcome.unwrap_err();
+    assert!(error.is_timed_out(), "{error:?}");
+    assert_says(&error, &["`Caller::keep_errors` of plugin `workshop`", "within 100ms"]);
     // The method ended as well, since it could not call back any more.
     wait_for("the method ends", || caller.kept().unwrap().len() == 2);
     let kept = caller.kept().unwrap();
@@ -229,4 +227,29 @@ fn a_callback_that_takes_its_time_holds_up_no_other_caller() {
         });
         assert_eq!((sum.unwrap(), others.get()), (0, 4 * 4950));
     });
+}
+
+/// However the method puts up with it that its own call is over, and whoever reads its answer meanwhile.
+#[test]
+fn a_call_whose_callback_takes_longer_than_it_may_has_timed_out() {
+    let (_plugin, caller) = launch();
+    let hasty = caller.with_timeout(std::time::Duration::from_millis(20));
+    for _ in 0..10 {
+        let slow = |number| {
+            let until = std::time::Instant::now() + std::time::Duration::from_millis(60);
+            wait_for("the time of the call is over", || std::time::Instant::now() >= until);
+            Ok(number)
+        };
+        assert!(hasty.sum(1, &slow).unwrap_err().is_timed_out());
+        // Here the method returns as if nothing were wrong.
+        assert!(hasty.keep_errors(&slow).unwrap_err().is_timed_out());
+    }
+}
+
+#[test]
+fn a_call_without_any_time_is_not_sent() {
+    let (_plugin, caller) = launch();
+    let error = caller.with_timeout(std::time::Duration::ZERO).sum(1, &Ok).unwrap_err();
+    assert!(error.is_timed_out() && !error.may_have_run(), "{error:?}");
+    assert_says(&error, &["`Caller::sum` of plugin `workshop` was not sent", "no time left"]);
 }

@@ -72,7 +72,7 @@ fn main() {
             let _part = store.part("num").expect("it has parts");
             match number % 3 {
                 0 => plugin.shutdown().expect("it ends in order"),
-                1 => plugin.kill(),
+                1 => plugin.kill().expect("it is cut off"),
                 _ => {}
             }
         }
@@ -89,7 +89,7 @@ fn main() {
             });
             wait_for("the methods hang", || memory.running() == calls.len());
             if is_killed {
-                plugin.kill();
+                plugin.kill().expect("it is cut off");
             }
             drop(plugin);
             for call in calls {

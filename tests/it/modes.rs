@@ -170,7 +170,7 @@ fn a_killed_plugin_fails_its_calls_and_tells_its_methods() {
             move || trouble.toil()
         });
         wait_for("both methods run", || memory.running() == 2);
-        plugin.kill();
+        plugin.kill().unwrap();
         let error = toil.join().unwrap().unwrap_err();
         assert!(matches!(cause(&error), DisconnectCause::Killed) && error.may_have_run(), "{error:?}");
         let error = block_on(doze).unwrap_err();
@@ -272,7 +272,7 @@ fn a_plugin_that_keeps_an_object_of_the_host_is_dropped_all_the_same() {
             let store: StoreClient = plugin.client().unwrap();
             store.subscribe(Arc::clone(&log) as Arc<dyn Subscriber>).unwrap();
             if is_killed {
-                plugin.kill();
+                plugin.kill().unwrap();
             } else {
                 plugin.shutdown().unwrap();
             }
@@ -332,7 +332,7 @@ fn a_destructor_that_panics_is_told() {
             let plugin = PluginThread::start(Fragile(memory.clone())).unwrap();
             assert!(plugin.client::<TroubleClient>().unwrap().panic("first").unwrap_err().is_panicked());
             if is_killed {
-                plugin.kill();
+                plugin.kill().unwrap();
             }
             let error = plugin.shutdown().unwrap_err();
             assert!(matches!(&error, ShutdownError::ThreadFailed { .. }), "{error:?}");
@@ -387,7 +387,7 @@ fn the_settings_hold() {
         assert_eq!(plugin.in_flight(), 1);
         let error = trouble.when_full(WhenFull::Fail).toil().unwrap_err();
         assert!(matches!(error, CallError::Busy(_)), "{error:?}");
-        plugin.kill();
+        plugin.kill().unwrap();
         assert!(toil.join().unwrap().is_err());
 
         let plugin = builder.start(memory.clone()).unwrap();

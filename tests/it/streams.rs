@@ -96,7 +96,7 @@ fn what_did_not_come_in_time_comes_later() {
         let error = numbers.next_timeout(Duration::from_millis(5)).unwrap_err();
         assert!(error.is_timed_out(), "{error:?}");
         assert!(
-            error.to_string().starts_with("`Stream::next` of plugin `workshop` did not answer"),
+            error.to_string().starts_with("no item of a stream of plugin `workshop` came within 5ms"),
             "{error}"
         );
         rivers.send(number).unwrap();

@@ -158,6 +158,18 @@ impl CallError {
         matches!(self, Self::Encoding(_) | Self::Decoding(_))
     }
 
+    /// Whether so many calls ran within each other already that this one did not.
+    #[must_use]
+    pub fn is_too_deep(&self) -> bool {
+        matches!(self, Self::TooDeep(_))
+    }
+
+    /// Whether the system had no thread to spare.
+    #[must_use]
+    pub fn is_no_thread(&self) -> bool {
+        matches!(self, Self::NoThread(_))
+    }
+
     /// Whether there was no room for the call, and it did not wait for any.
     #[must_use]
     pub fn is_busy(&self) -> bool {

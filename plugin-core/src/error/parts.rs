@@ -24,6 +24,13 @@ impl CallTarget {
     }
 }
 
+impl CallTarget {
+    /// Whether it is the next batch of a stream.
+    fn is_item(&self) -> bool {
+        &*self.interface == "Stream" && self.method == "next"
+    }
+}
+
 impl fmt::Display for CallTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.interface {
@@ -213,6 +220,19 @@ impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, after, delivery } = self;
         match delivery {
+            Delivery::NotSent if after.is_zero() => write!(
+                f,
+                "{target} was not sent and has not run: there was no time left, of the call that it is made in or by \
+                 its own limit"
+            ),
+            // Nothing is wrong with a stream of which nothing came.
+            Delivery::Unknown if target.is_item() => {
+                f.write_str("no item of a stream")?;
+                if !target.plugin.is_empty() {
+                    write!(f, " of plugin `{}`", target.plugin)?;
+                }
+                write!(f, " came within {after:?}; it goes on")
+            }
             Delivery::NotSent => write!(
                 f,
                 "{target} was not sent within {after:?} and has not run: other calls take all the room; allow more \

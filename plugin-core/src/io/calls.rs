@@ -176,6 +176,11 @@ impl Calls {
         state.tasks += usize::from(who == Who::Task);
     }
 
+    /// Takes note of a reply that came too late.
+    pub(super) fn count_late_reply(&self) {
+        lock(&self.state).outgoing.count_late();
+    }
+
     /// Who should read now.
     pub(super) fn next_reader(&self) -> NextReader {
         let state = lock(&self.state);

@@ -426,16 +426,17 @@ impl Connection {
         self.calls.forget(call);
     }
 
-    /// Ends a call whose deadline has come, unless its reply came in the same moment.
+    /// Ends a call whose deadline has come. A reply that came after that, while a callback ran for example, is dropped.
     fn give_up(&self, call: u64, slot: &Slot<Settled>) -> Result<Received, NoReply> {
-        if self.cancel(call) {
-            return Err(NoReply::TimedOut(Delivery::Unknown));
+        if !self.cancel(call) {
+            // Its end is being told at this moment.
+            match slot.wait(Some(now() + CAUSE_TIMEOUT)) {
+                Some(Err(cause)) => return Err(NoReply::Disconnected(cause, Delivery::Unknown)),
+                Some(Ok(_)) => self.calls.count_late_reply(),
+                None => {}
+            }
         }
-        // Its end is being told at this moment.
-        match slot.wait(Some(now() + CAUSE_TIMEOUT)) {
-            Some(settled) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
-            None => Err(NoReply::TimedOut(Delivery::Unknown)),
-        }
+        Err(NoReply::TimedOut(Delivery::Unknown))
     }
 
     /// Ends a call that nobody waits for any more; false if its end is known or being told at this moment.

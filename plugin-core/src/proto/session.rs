@@ -148,6 +148,11 @@ impl<T> Outgoing<T> {
         Ok(None)
     }
 
+    /// Takes note of a reply whose caller had given up when it was handed out.
+    pub(crate) fn count_late(&mut self) {
+        self.late_replies += 1;
+    }
+
     /// Ends all calls.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.abandoned.clear();

@@ -64,7 +64,8 @@ pub(super) fn channel<T>(capacity: usize) -> (StreamSender<T>, Receiver<T>) {
 }
 
 impl<T> StreamSender<T> {
-    /// Sends an item, and waits for room.
+    /// Sends an item, and waits for room, also beyond the deadline of the call that this thread runs a method for. Who
+    /// cannot wait for a reader uses [`try_send`](Self::try_send).
     ///
     /// # Errors
     /// When nobody takes the items any more.
