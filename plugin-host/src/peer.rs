@@ -133,3 +133,74 @@ impl Peer {
         }
     }
 }
+
+/// The methods of a plugin with a field `peer` that mean the same wherever it runs.
+macro_rules! plugin_methods {
+    () => {
+        /// Makes a client of the interface that `C` is for.
+        ///
+        /// A plugin that offers several named instances of it needs [`dispense`](Self::dispense).
+        ///
+        /// # Errors
+        /// When the plugin does not offer the interface, or was built with another version of a method.
+        pub fn client<C: Client>(&self) -> Result<C, ClientError> {
+            self.dispense("")
+        }
+
+        /// Makes a client of the instance called `name` of the interface that `C` is for.
+        ///
+        /// # Errors
+        /// When the plugin does not offer the instance, or was built with another version of a method.
+        pub fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
+            self.peer.dispense(name)
+        }
+
+        /// What the plugin says of itself: its name, its version and the interfaces that it offers.
+        #[must_use]
+        pub fn describe(&self) -> &Description {
+            &self.peer.description
+        }
+
+        /// Asks the plugin for a sign of life, and gives the time that it took. It answers at any time,
+        /// whatever its methods do.
+        ///
+        /// # Errors
+        /// When the plugin is gone, or does not answer within 5 seconds.
+        pub fn ping(&self) -> Result<Duration, CallError> {
+            self.peer.ping()
+        }
+
+        /// How many calls wait for their replies now, over all clients.
+        #[must_use]
+        pub fn in_flight(&self) -> usize {
+            self.peer.connection.in_flight()
+        }
+
+        /// How many replies came after their callers had given up, and were dropped.
+        #[must_use]
+        pub fn late_replies(&self) -> u64 {
+            self.peer.connection.late_replies()
+        }
+
+        /// How many objects and streams of the host the plugin holds now. Each time that one is handed over counts.
+        #[must_use]
+        pub fn lent_objects(&self) -> usize {
+            self.peer.connection.lent_objects()
+        }
+
+        /// How many objects and streams of the plugin the host holds now.
+        #[must_use]
+        pub fn held_objects(&self) -> usize {
+            self.peer.connection.held_objects()
+        }
+
+        /// How many calls of `oneway` methods of the plugin have failed: were not sent, ended with an error or a panic, or
+        /// had not been run when the plugin ended, as far as is known. Nobody is told of these otherwise.
+        #[must_use]
+        pub fn failed_oneways(&self) -> u64 {
+            self.peer.connection.failed_oneways()
+        }
+    };
+}
+
+pub(crate) use plugin_methods;
