@@ -218,8 +218,11 @@ const DEEDS: &[(&str, Deed)] = &[
         match outcome {
             Ok(_) | Err(CallError::TimedOut(_)) => Ok(()),
             // The plugin has met the same limit a moment earlier.
-            Err(CallError::Failed(error)) if error.message.contains(" within ") => Ok(()),
-            Err(CallError::Failed(error)) if error.message.contains("nobody waits for that any more") => {
+            Err(CallError::Failed(error))
+                if [" within ", "no time left", "nobody waits for that any more"]
+                    .iter()
+                    .any(|limit| error.message.contains(limit)) =>
+            {
                 Ok(())
             }
             Err(other) => Err(other),
