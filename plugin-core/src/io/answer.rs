@@ -110,9 +110,7 @@ impl Connection {
         drop_objects(objects);
         let mut incoming = lock(&self.incoming);
         incoming.dropping -= 1;
-        if incoming.is_idle() {
-            self.changed.notify_all();
-        }
+        self.tell_if_idle(&incoming);
     }
 
     /// Runs one call and sends its outcome; with `more_follow` not before that of the next one. A call whose method is
@@ -171,9 +169,7 @@ impl Connection {
     fn rest(&self, call: u64) {
         let mut incoming = lock(&self.incoming);
         incoming.running.rest(call);
-        if incoming.is_idle() {
-            self.changed.notify_all();
-        }
+        self.tell_if_idle(&incoming);
     }
 
     fn callee(&self, object: u64) -> Result<Callee, FailureMessage> {
@@ -295,9 +291,7 @@ impl Connection {
     fn end_reply(&self) {
         let mut incoming = lock(&self.incoming);
         incoming.running.end_reply();
-        if incoming.is_idle() {
-            self.changed.notify_all();
-        }
+        self.tell_if_idle(&incoming);
     }
 }
 

@@ -143,9 +143,7 @@ impl Connection {
         if frame.stage == Stage::Broken {
             let mut incoming = lock(&self.incoming);
             incoming.running.withdraw(call);
-            if incoming.is_idle() {
-                self.changed.notify_all();
-            }
+            self.tell_if_idle(&incoming);
             return;
         }
         let context = lock(&self.incoming).running.cancel(call).cloned();

@@ -333,6 +333,13 @@ impl Connection {
         Ok(self.writer.write_message(Header::bare(Kind::Shutdown), &message, Some(deadline))?)
     }
 
+    /// Tells who waits for it that nothing is done for the peer, if that is so.
+    pub(super) fn tell_if_idle(&self, incoming: &Incoming) {
+        if incoming.is_idle() {
+            self.changed.notify_all();
+        }
+    }
+
     /// Ends all that goes over this connection: pending and later calls fail with `cause`, unless an earlier one
     /// is known, those of the peer are cancelled, and what was lent to it is dropped.
     pub(super) fn end_calls(&self, cause: DisconnectCause) {
