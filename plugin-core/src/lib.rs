@@ -83,6 +83,7 @@ mod sync;
 mod sys;
 #[doc(hidden)]
 pub mod text;
+mod tries;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -98,7 +99,8 @@ pub mod __private;
 pub use context::{CallContext, call};
 pub use error::{
     AnyError, Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected,
-    Encoding, EndKind, Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
+    Encoding, EndKind, Failed, GaveUp, NoThread, Outage, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge,
+    Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Connection, Events, Greeted, Remote};
-use plugin_core::{CallError, Client, DisconnectCause};
+use plugin_core::__host::{Connection, Events, Greeted, Remote, Way};
+use plugin_core::{CallError, Client, DisconnectCause, Interface};
 
 use crate::description::{Description, InstanceDescription};
 use crate::error::{ClientError, Difference};
@@ -55,8 +55,15 @@ impl Peer {
 
     /// Makes a client of an instance; of the only one, if no name is given.
     pub(crate) fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
-        let instance = self.find(C::INTERFACE.name, name)?;
-        let differences: Vec<_> = C::INTERFACE
+        let way = self.way(&C::INTERFACE, name)?;
+        let plugin = Arc::clone(&self.name);
+        Ok(C::from_remote(Remote::new(way, plugin, C::INTERFACE.name, self.call_timeout)))
+    }
+
+    /// The way to an instance of this interface; to the only one, if no name is given.
+    pub(crate) fn way(&self, interface: &Interface, name: &str) -> Result<Way, ClientError> {
+        let instance = self.find(interface.name, name)?;
+        let differences: Vec<_> = interface
             .methods
             .iter()
             .filter_map(|ours| {
@@ -73,12 +80,18 @@ impl Peer {
             });
         }
         let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
-        let lacking = C::INTERFACE.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
-        Ok(C::from_remote(self.remote(instance.object, &instance.interface).lacking(lacking)))
+        let lacking = interface.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
+        Ok(Way::new(Arc::clone(&self.connection), instance.object, lacking))
     }
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
-        self.remote(0, "").ping(PING_TIMEOUT)
+        self.ping_within(PING_TIMEOUT)
+    }
+
+    /// Asks for a sign of life and waits for it so long.
+    pub(crate) fn ping_within(&self, timeout: Duration) -> Result<Duration, CallError> {
+        let way = Way::new(Arc::clone(&self.connection), 0, []);
+        Remote::new(way, Arc::clone(&self.name), "", None).ping(timeout)
     }
 
     /// Why the plugin was given up, unless this program ended it or it ended by itself.
@@ -101,11 +114,6 @@ impl Peer {
     /// belongs to the original.
     pub(crate) fn is_ours(&self) -> bool {
         std::process::id() == self.owner
-    }
-
-    fn remote(&self, object: u64, interface: &str) -> Remote {
-        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
-        Remote::new(connection, object, name, interface, self.call_timeout)
     }
 
     /// The instance of that name; the only one, if no name is given.

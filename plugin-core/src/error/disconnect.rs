@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::end::ProcessEnd;
+use super::outage::{GaveUp, Outage};
 use super::parts::CallTarget;
 
 /// A call failed because its plugin is gone.
@@ -80,6 +81,10 @@ pub enum DisconnectCause {
     },
     /// The connection failed.
     Io(Arc<io::Error>),
+    /// It is supervised and will be there again; this is why it is not now.
+    Restarting(Arc<Outage>),
+    /// It is supervised, and is not started again.
+    GaveUp(Arc<GaveUp>),
 }
 
 impl DisconnectCause {
@@ -88,6 +93,8 @@ impl DisconnectCause {
     pub fn process_end(&self) -> Option<&ProcessEnd> {
         match self {
             Self::Ended(end) | Self::ClosedConnection(end) | Self::BrokeProtocol { end, .. } => Some(end),
+            Self::Restarting(outage) => outage.end.as_deref(),
+            Self::GaveUp(gave_up) => gave_up.last_end(),
             _ => None,
         }
     }
@@ -102,6 +109,8 @@ impl DisconnectCause {
             Self::ClosedConnection(_) | Self::BrokeProtocol { .. } => {
                 "this is a defect of the plugin: report it to its author, and launch it again to go on"
             }
+            Self::Restarting(_) => "it is being started again: try once more in a moment",
+            Self::GaveUp(_) => "mend or replace the plugin, then restart it",
             Self::HostGone => "the plugin ends",
             Self::StoppedReading { .. } => "the plugin hangs or is stopped: launch it again to go on",
         }
@@ -123,6 +132,8 @@ impl fmt::Display for DisconnectCause {
             Self::BrokeProtocol { violation, .. } => write!(f, "broke the protocol: it sent {violation}"),
             Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),
             Self::Io(error) => write!(f, "cannot be reached: {error}"),
+            Self::Restarting(outage) => outage.fmt(f),
+            Self::GaveUp(gave_up) => gave_up.fmt(f),
         }
     }
 }

@@ -16,7 +16,8 @@ use super::executor::Executor;
 use super::host::{Host, StreamEnd};
 use super::lane::Lane;
 use super::lead::{Lead, Returned};
-use super::objects::{Loan, Objects, Received};
+use super::objects::{Objects, Received};
+use super::parcel::Parcel;
 use super::reader::ReadEnd;
 use super::server::Stop;
 use super::slot::Slot;
@@ -31,7 +32,7 @@ use crate::error::{Delivery, DisconnectCause};
 use crate::interface::Service;
 use crate::options::WhenFull;
 use crate::proto::budget_for;
-use crate::proto::codec::{Budget, Message};
+use crate::proto::codec::Budget;
 use crate::proto::frame::{Header, Kind};
 use crate::proto::hello::WireLimits;
 use crate::proto::message::ShutdownMessage;
@@ -224,20 +225,19 @@ impl Connection {
     pub(crate) fn call(
         self: &Arc<Self>,
         header: Header,
-        mut message: Message<'_>,
-        mut loan: Loan,
+        parcel: &mut Parcel<'_>,
         callbacks: &[&dyn Callback],
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<Received, NoReply> {
         let slot = Arc::new(Slot::new());
         let call = self.calls.begin(asked(&header), &slot, Who::Thread, when_full, deadline)?;
-        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
-            Ok(()) => loan.sent(),
+        match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
+            Ok(()) => parcel.sent(),
             Err(error) => {
                 let reply = match error {
                     WriteError::Unfinished => {
-                        loan.sent();
+                        parcel.sent();
                         self.give_up(call, &slot)
                     }
                     WriteError::Broken => self.take_back(call, &slot),
@@ -248,8 +248,6 @@ impl Connection {
                 return reply;
             }
         }
-        // A copy of large arguments must not stay in memory for as long as the method runs.
-        drop(message);
         let reply = self.await_reply(call, &slot, callbacks, deadline);
         let reply = match reply {
             Ok(Some(settled)) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
@@ -269,17 +267,16 @@ impl Connection {
     pub(crate) fn send(
         self: &Arc<Self>,
         header: Header,
-        mut message: Message<'_>,
-        mut loan: Loan,
+        parcel: &mut Parcel<'_>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<(), NoReply> {
         let slot = Arc::new(Slot::new());
         let header = Header { oneway: true, ..header };
         let call = self.calls.begin(asked(&header), &slot, Who::Nobody, when_full, deadline)?;
-        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
+        match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => {
-                loan.sent();
+                parcel.sent();
                 Ok(())
             }
             Err(WriteError::Broken) => self.take_back(call, &slot).map(drop),
@@ -300,7 +297,7 @@ impl Connection {
 
     /// Asks the peer for a sign of life and waits for it.
     pub(crate) fn ping(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Received, NoReply> {
-        self.call(Header::bare(Kind::Ping), Message::new(), Loan::default(), &[], WhenFull::Wait, deadline)
+        self.call(Header::bare(Kind::Ping), &mut Parcel::default(), &[], WhenFull::Wait, deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.

@@ -15,6 +15,7 @@ use crate::interface::{Interface, Method, Service, method_id};
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
 use crate::io::host::{Events, StreamEnd};
+use crate::io::line::Way;
 use crate::io::lock;
 use crate::io::reader::FrameReader;
 use crate::io::server::ServeEnd;
@@ -367,7 +368,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn remote(&self, object: u64, timeout: Option<Duration>) -> Remote {
-        Remote::new(Arc::clone(&self.connection), object, "p".into(), "Tester", timeout)
+        Remote::new(Way::new(Arc::clone(&self.connection), object, []), "p".into(), "Tester", timeout)
     }
 
     pub(super) fn call(&self, method: &'static str, text: &str) -> Result<String, CallError> {
