@@ -1,6 +1,7 @@
 //! What plugin-host needs of this crate. Not public API: it changes without notice, and plugin-host is
 //! pinned to the exact version of this crate for that reason.
 
+pub use crate::context::within_deadline;
 pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 use crate::error::{CallError, CallTarget};
 use crate::identity::Standing;
 use crate::io::connection::Connection;
+use crate::io::future::CallFuture;
 use crate::io::line::{Place, Way};
 use crate::io::nested::lent_object;
 use crate::io::objects::Lease;
+use crate::io::parcel::Parcel;
 use crate::options::WhenFull;
+use crate::proto::frame::{Header, Kind};
 use crate::reply::{Timing, no_reply};
 
 /// One instance of an interface in the peer. Cloning it is cheap.
@@ -134,6 +137,20 @@ impl Remote {
             Ok(_) => Ok(start.elapsed()),
             Err(error) => Err(no_reply(error, target, timing)),
         }
+    }
+
+    /// Asks the plugin for a sign of life, as a task.
+    #[doc(hidden)]
+    pub fn ping_async(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(), CallError>> + Send + use<> {
+        let target = CallTarget::new(Arc::clone(&self.plugin), "".into(), "ping");
+        let timing = Timing { deadline: Instant::now().checked_add(timeout), after: timeout };
+        let connection = Arc::clone(&self.way().connection);
+        let (header, parcel) = (Header::bare(Kind::Ping), Parcel::default());
+        let call = CallFuture::new(connection, header, parcel, WhenFull::Wait, timing.deadline);
+        async move { call.await.map(drop).map_err(|error| no_reply(error, target, timing)) }
     }
 }
 

@@ -45,6 +45,7 @@ mod process;
 mod relay;
 mod settings;
 mod start;
+mod supervisor;
 mod sys;
 mod thread;
 
@@ -53,4 +54,5 @@ pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
+pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
 pub use thread::{PluginThread, PluginThreadBuilder};

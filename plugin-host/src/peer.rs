@@ -85,13 +85,25 @@ impl Peer {
     }
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
-        self.ping_within(PING_TIMEOUT)
+        self.plugin_itself().ping(PING_TIMEOUT)
     }
 
-    /// Asks for a sign of life and waits for it so long.
-    pub(crate) fn ping_within(&self, timeout: Duration) -> Result<Duration, CallError> {
+    /// Asks for a sign of life, as a task.
+    pub(crate) fn ping_async(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(), CallError>> + Send + use<> {
+        self.plugin_itself().ping_async(timeout)
+    }
+
+    fn plugin_itself(&self) -> Remote {
         let way = Way::new(Arc::clone(&self.connection), 0, []);
-        Remote::new(way, Arc::clone(&self.name), "", None).ping(timeout)
+        Remote::new(way, Arc::clone(&self.name), "", None)
+    }
+
+    /// How long a call takes at most unless the interface says otherwise.
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.call_timeout
     }
 
     /// Why the plugin was given up, unless this program ended it or it ended by itself.

@@ -1,7 +1,9 @@
 //! A running plugin.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -74,6 +76,8 @@ pub struct PluginProcess {
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
+    /// Why its connection was given up, as soon as that is decided.
+    verdict: Arc<OnceLock<DisconnectCause>>,
 }
 
 impl PluginProcess {
@@ -86,7 +90,8 @@ impl PluginProcess {
         source: Source,
         settings: &Settings,
     ) -> io::Result<Self> {
-        let events = PluginEvents { process: Arc::clone(&process), source };
+        let verdict = Arc::new(OnceLock::new());
+        let events = PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict) };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
@@ -101,6 +106,7 @@ impl PluginProcess {
             shutdown_timeout: settings.shutdown_timeout,
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
+            verdict,
         })
     }
 
@@ -120,6 +126,51 @@ impl PluginProcess {
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {
         self.process.wait_end(deadline_in(timeout))
+    }
+
+    /// How many calls were begun so far.
+    pub(crate) fn calls_begun(&self) -> u64 {
+        self.peer.connection.begun()
+    }
+
+    /// Whether a call runs, or one side holds an object of the other.
+    pub(crate) fn is_used(&self) -> bool {
+        let connection = &self.peer.connection;
+        connection.in_flight() > 0 || connection.held_objects() > 0 || connection.lent_objects() > 0
+    }
+
+    /// The oldest of the calls that were given up and go on; later ones have higher numbers.
+    pub(crate) fn oldest_abandoned_call(&self) -> Option<u64> {
+        self.peer.connection.oldest_abandoned()
+    }
+
+    /// Why calls of it fail now, if they do.
+    pub(crate) fn refusal(&self) -> Option<DisconnectCause> {
+        self.peer.connection.refusal().or_else(|| self.verdict.get().cloned())
+    }
+
+    /// Asks the plugin for a sign of life, as a task.
+    pub(crate) fn ask_health(
+        &self,
+        timeout: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>> {
+        Box::pin(self.peer.ping_async(timeout))
+    }
+
+    /// Kills the plugin since it hangs, for this reason, which its calls fail with.
+    pub(crate) fn end_hung(&self, reason: &str) {
+        self.peer.connection.refuse_calls(DisconnectCause::Hung { reason: reason.to_owned() });
+        // Its end is seen by the thread that watches it.
+        let _ = self.process.kill();
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Waits until nothing of the plugin is in use, for `timeout` at most.
+    pub(crate) fn drain(&self, timeout: Duration) {
+        self.peer.connection.wait_unused(deadline_in(timeout));
     }
 
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
@@ -191,12 +242,20 @@ impl Drop for PluginProcess {
         if !self.peer.is_ours() {
             return;
         }
-        if self.process.end().is_none()
-            && let Err(error) = self.shutdown()
-        {
-            tracing::warn!(plugin = %self.peer.name, "{error}");
-        }
-        self.peer.connection.close(DisconnectCause::ShutDown);
+        let cause = match self.process.end() {
+            Some(end) => {
+                // Calls that wait are told what was read last, and then how it ended.
+                self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+                DisconnectCause::Ended(end)
+            }
+            None => {
+                if let Err(error) = self.shutdown() {
+                    tracing::warn!(plugin = %self.peer.name, "{error}");
+                }
+                DisconnectCause::ShutDown
+            }
+        };
+        self.peer.connection.close(cause);
         self.relay.wait_done(RELAY_TIMEOUT);
     }
 }
@@ -215,6 +274,7 @@ impl fmt::Debug for PluginProcess {
 struct PluginEvents {
     process: Arc<Process>,
     source: Source,
+    verdict: Arc<OnceLock<DisconnectCause>>,
 }
 
 impl Events for PluginEvents {
@@ -233,19 +293,28 @@ impl Events for PluginEvents {
         if let Some(end) = ended {
             return DisconnectCause::Ended(end);
         }
+        let report = || self.process.report();
+        let cause = |end: &StreamEnd| match end {
+            StreamEnd::Closed => DisconnectCause::ClosedConnection(report()),
+            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
+                violation: "half a frame and then closed its connection".to_owned(),
+                end: report(),
+            },
+            StreamEnd::Violation(violation) => {
+                DisconnectCause::BrokeProtocol { violation: violation.clone(), end: report() }
+            }
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after: *after },
+            StreamEnd::Io(error) => {
+                DisconnectCause::Io(Arc::new(io::Error::new(error.kind(), error.to_string())))
+            }
+        };
+        // Before it ends, so that whoever sees its end knows why. Nobody else sets it.
+        let _ = self.verdict.set(cause(&end));
         // Its connection is of no use any more, and nothing else would end it.
         self.process.kill();
         match end {
-            StreamEnd::Closed => DisconnectCause::ClosedConnection(self.process.report()),
-            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
-                violation: "half a frame and then closed its connection".to_owned(),
-                end: self.process.report(),
-            },
-            StreamEnd::Violation(violation) => {
-                DisconnectCause::BrokeProtocol { violation, end: self.process.report() }
-            }
-            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
+            end => cause(&end),
         }
     }
 }

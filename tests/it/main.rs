@@ -58,6 +58,10 @@ mod stream_ends;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod supervision;
+#[cfg(test)]
+mod swapping;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod turmoil;

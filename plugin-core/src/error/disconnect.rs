@@ -79,6 +79,11 @@ pub enum DisconnectCause {
         /// How long the host waited.
         after: Duration,
     },
+    /// It gave no sign of life, was not healthy or did not end a method, so the host killed it.
+    Hung {
+        /// What it did, as a sentence that goes on after the name of the plugin.
+        reason: String,
+    },
     /// The connection failed.
     Io(Arc<io::Error>),
     /// It is supervised and will be there again; this is why it is not now.
@@ -112,7 +117,9 @@ impl DisconnectCause {
             Self::Restarting(_) => "it is being started again: try once more in a moment",
             Self::GaveUp(_) => "mend or replace the plugin, then restart it",
             Self::HostGone => "the plugin ends",
-            Self::StoppedReading { .. } => "the plugin hangs or is stopped: launch it again to go on",
+            Self::StoppedReading { .. } | Self::Hung { .. } => {
+                "the plugin hangs or is stopped: launch it again to go on"
+            }
         }
     }
 
@@ -131,6 +138,7 @@ impl fmt::Display for DisconnectCause {
             Self::ClosedConnection(_) => f.write_str("closed its connection without ending"),
             Self::BrokeProtocol { violation, .. } => write!(f, "broke the protocol: it sent {violation}"),
             Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),
+            Self::Hung { reason } => write!(f, "{reason} and was killed"),
             Self::Io(error) => write!(f, "cannot be reached: {error}"),
             Self::Restarting(outage) => outage.fmt(f),
             Self::GaveUp(gave_up) => gave_up.fmt(f),

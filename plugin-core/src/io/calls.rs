@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arrived::Call;
 use super::connection::NoReply;
 use super::objects::Received;
 use super::slot::Slot;
-use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
 use crate::proto::frame::Header;
 use crate::proto::session::{Asked, Outgoing, Violation};
+
+/// How often it is looked whether a connection is still in use. It is asked only for one that is to be ended, in
+/// which a person does not notice as much, and calls that end should not be burdened with telling it.
+const UNUSED_TICK: Duration = Duration::from_millis(10);
 
 /// How a call that waits comes to its end.
 pub(super) type Settled = Result<Received, DisconnectCause>;
@@ -257,6 +261,32 @@ impl Calls {
     /// How many replies came after their callers had given up.
     pub(super) fn late_replies(&self) -> u64 {
         lock(&self.state).outgoing.late_replies()
+    }
+
+    /// Waits until no call waits for its reply, and this holds as well, or the connection is closed.
+    pub(super) fn wait_until(&self, deadline: Instant, holds: impl Fn() -> bool) {
+        let mut state = lock(&self.state);
+        while !state.is_closed && now() < deadline {
+            if state.outgoing.in_flight() == 0 {
+                drop(state);
+                if holds() {
+                    return;
+                }
+                state = lock(&self.state);
+            }
+            let soon = deadline.min(now() + UNUSED_TICK);
+            state = wait(&self.gone, state, Some(soon)).unwrap_or_else(|| lock(&self.state));
+        }
+    }
+
+    /// How many calls were begun.
+    pub(super) fn begun(&self) -> u64 {
+        lock(&self.state).outgoing.begun()
+    }
+
+    /// The oldest of the calls that were given up and that the peer has not answered.
+    pub(super) fn oldest_abandoned(&self) -> Option<u64> {
+        lock(&self.state).outgoing.oldest_abandoned()
     }
 
     fn ended(&self, mut state: MutexGuard<'_, State>, waiter: Option<Waiter>) -> Option<Waiter> {

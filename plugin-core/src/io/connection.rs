@@ -376,6 +376,22 @@ impl Connection {
         self.calls.late_replies()
     }
 
+    /// Waits until no call waits for its reply and neither side holds an object of the other.
+    pub fn wait_unused(&self, deadline: Instant) {
+        self.calls.wait_until(deadline, || self.held_objects() == 0 && self.lent_objects() == 0);
+    }
+
+    /// How many calls were begun.
+    pub fn begun(&self) -> u64 {
+        self.calls.begun()
+    }
+
+    /// Which is the oldest of the calls that were given up and that the peer has not answered; later ones have
+    /// higher numbers.
+    pub fn oldest_abandoned(&self) -> Option<u64> {
+        self.calls.oldest_abandoned()
+    }
+
     /// Whether a call of the peer runs.
     #[cfg(all(test, not(shuttle)))]
     pub(super) fn runs_calls(&self) -> bool {

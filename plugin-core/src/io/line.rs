@@ -78,7 +78,7 @@ enum Stage {
     Asleep,
     /// There will be another one.
     Down(DisconnectCause),
-    /// There will not be another one.
+    /// There will not be another one unless somebody asks for it.
     Over(DisconnectCause),
 }
 
@@ -130,9 +130,14 @@ impl Line {
         self.enter(lock(&self.state), Stage::Asleep);
     }
 
-    /// Says that there will not be another connection.
+    /// Says that no other connection comes by itself: calls fail with this cause.
     pub fn end(&self, cause: DisconnectCause) {
         self.enter(lock(&self.state), Stage::Over(cause));
+    }
+
+    /// Says that there will never be another connection.
+    pub fn close(&self, cause: DisconnectCause) {
+        self.end(cause);
         self.timer.close();
     }
 
@@ -148,16 +153,17 @@ impl Line {
         Place { line: Arc::clone(self), index: state.ways.len() - 1 }
     }
 
-    /// What the calls that can run twice may do.
+    /// A place that was added before.
+    pub fn place(self: &Arc<Self>, index: usize) -> Place {
+        Place { line: Arc::clone(self), index }
+    }
+
+    /// How often a call that may run twice is sent again.
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// Unless it is the end already.
     fn enter(&self, mut state: super::MutexGuard<'_, State>, stage: Stage) {
-        if matches!(state.stage, Stage::Over(_)) {
-            return;
-        }
         state.stage = stage;
         let waiting: Vec<_> = state.waiting.values().cloned().collect();
         drop(state);
