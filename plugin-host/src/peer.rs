@@ -4,16 +4,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Connection, Events, Greeted, Remote};
+use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Remote};
 use plugin_core::{CallError, Client, DisconnectCause};
 
-use crate::description::{Description, InstanceDescription};
+use crate::description::{Description, InstanceDescription, MethodDescription};
 use crate::error::{ClientError, Difference};
 use crate::settings::Settings;
 
 /// How long a ping waits. A plugin answers within a millisecond, whatever its methods do; one that takes five
 /// seconds is stopped or starved.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the answer to the question for its health is waited for: as long as for a ping. It is a hook of the plugin, which
+/// asks no one who may be slow if it is to be of use.
+const HEALTH_TIMEOUT: Duration = PING_TIMEOUT;
 
 /// How much of the shutdown timeout is kept for a plugin to end once its calls are done, at most. A process
 /// that flushes its files and returns from `main` takes milliseconds.
@@ -79,6 +83,44 @@ impl Peer {
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
         self.remote(0, "").ping(PING_TIMEOUT)
+    }
+
+    /// Asks the plugin how it is.
+    pub(crate) fn health(&self) -> Result<(), CallError> {
+        match self.lifecycle("health") {
+            Some(hooks) => hooks.with_timeout(HEALTH_TIMEOUT).health(),
+            None => self.ping().map(drop),
+        }
+    }
+
+    /// What a successor of the plugin needs to know, if anything.
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        match self.lifecycle("save_state") {
+            Some(hooks) => hooks.with_timeout(timeout).save_state(),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives the plugin what its predecessor has saved.
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        match self.lifecycle("restore_state") {
+            Some(hooks) => hooks.with_timeout(timeout).restore_state(state),
+            None => Err(CallError::failed(format_args!(
+                "plugin `{}` has no hooks, and so takes over none of the {} bytes that were saved; implement \
+                 `restore_state`",
+                self.description.name,
+                state.len()
+            ))),
+        }
+    }
+
+    /// The hooks of the plugin, if it has this one as it was built with.
+    fn lifecycle(&self, method: &str) -> Option<LifecycleClient> {
+        let instance = self.description.lifecycle.as_ref()?;
+        let ours = LifecycleClient::INTERFACE.methods.iter().find(|ours| ours.name == method)?;
+        let has = |theirs: &MethodDescription| theirs.id == ours.id && theirs.fingerprint == ours.fingerprint;
+        let remote = || self.remote(instance.object, &instance.interface);
+        instance.methods.iter().any(has).then(|| LifecycleClient::from_remote(remote()))
     }
 
     /// Why the plugin was given up, unless this program ended it or it ended by itself.
@@ -170,6 +212,16 @@ macro_rules! plugin_methods {
             self.peer.ping()
         }
 
+        /// Asks the plugin whether it is able to do its work: [`Hooks::health`](plugin_core::Hooks::health). One that has
+        /// no hooks is asked for a sign of life.
+        ///
+        /// # Errors
+        /// [`CallError::Failed`] with what the plugin says is wrong; and when it is gone, does not answer within 5 seconds,
+        /// or its hook panics.
+        pub fn health(&self) -> Result<(), CallError> {
+            self.peer.health()
+        }
+
         /// How many calls wait for their replies now, over all clients.
         #[must_use]
         pub fn in_flight(&self) -> usize {
@@ -204,3 +256,7 @@ macro_rules! plugin_methods {
 }
 
 pub(crate) use plugin_methods;
+
+#[cfg(test)]
+#[path = "peer/tests.rs"]
+mod tests;

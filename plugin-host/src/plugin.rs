@@ -122,6 +122,18 @@ impl PluginProcess {
         self.process.wait_end(deadline_in(timeout))
     }
 
+    /// What another process that takes the place of this one needs to know; `None` where there is nothing.
+    #[expect(dead_code, reason = "for the exchange of a plugin while it runs")]
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        self.peer.save_state(timeout)
+    }
+
+    /// Gives the plugin what the one before it has saved.
+    #[expect(dead_code, reason = "for the exchange of a plugin while it runs")]
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        self.peer.restore_state(state, timeout)
+    }
+
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
     ///
     /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, one second more for the last

@@ -66,7 +66,7 @@ const NO_LOG: u8 = 0;
 /// When the `PluginThread` is dropped the plugin is shut down as by [`shutdown`](Self::shutdown).
 #[must_use = "a plugin ends when its `PluginThread` is dropped"]
 pub struct PluginThread {
-    peer: Peer,
+    pub(crate) peer: Peer,
     serving: Arc<Serving>,
     shutdown_timeout: Duration,
     /// The outcome of the first shutdown.

@@ -118,6 +118,10 @@ impl Connection {
     pub(super) fn answer(self: &Arc<Self>, call: Call, more_follow: bool) {
         let Call { received, context, .. } = call;
         let header = received.frame.header;
+        // One within a call of this side belongs to what is finished.
+        if self.begins_no_more() && !header.nested {
+            return self.rest(header.call);
+        }
         if context.was_cancelled() {
             return self.reply(header, Err(FailureMessage::Cancelled), more_follow);
         }
@@ -202,10 +206,12 @@ impl Connection {
     #[cfg(feature = "tokio")]
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
+        let has_panicked = matches!(outcome, Err(FailureMessage::Panicked { .. }));
+        let is_told = !has_panicked || !self.abort_for_panic();
         let header = task.header();
-        let is_wanted = self.begin_reply(header);
+        let is_wanted = self.begin_reply(header) && is_told;
         // Also when the runtime ends meanwhile.
-        let _replying = Replying(self);
+        let replying = Replying(self);
         // The next read tells that the host is gone, and the writer what else went wrong.
         let _written = match outcome {
             _ if !is_wanted => Ok(()),
@@ -228,6 +234,10 @@ impl Connection {
                 self.writer.write_message_in_task(header, &failure).await
             }
         };
+        drop(replying);
+        if has_panicked {
+            self.end_for_panic();
+        }
     }
 
     /// Writes what was held back.
@@ -242,11 +252,16 @@ impl Connection {
         outcome: Result<Reply, FailureMessage>,
         more_follow: bool,
     ) {
-        if self.begin_reply(call) {
+        let has_panicked = matches!(outcome, Err(FailureMessage::Panicked { .. }));
+        let is_told = !has_panicked || !self.abort_for_panic();
+        if self.begin_reply(call) && is_told {
             // The next read tells that the peer is gone, and the writer what else went wrong.
             let _written = self.write_reply(call, outcome, more_follow);
         }
         self.end_reply();
+        if has_panicked {
+            self.end_for_panic();
+        }
     }
 
     /// Takes note that the reply of a call is about to be written; whether it is to be.
