@@ -4,10 +4,12 @@ mod callbacks;
 mod notes;
 mod objects;
 mod programs;
+mod steward;
 mod streams;
 
 pub use callbacks::*;
 pub use notes::*;
 pub use objects::*;
 pub use programs::*;
+pub use steward::*;
 pub use streams::*;

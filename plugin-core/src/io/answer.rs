@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::arrived::Call;
 use super::connection::Connection;
+use super::ending::AfterPanic;
 use super::lock;
 use super::nested::{self, Panic};
 use super::tasks::{Polled, Rest, Task};
@@ -206,10 +207,9 @@ impl Connection {
     #[cfg(feature = "tokio")]
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
-        let has_panicked = matches!(outcome, Err(FailureMessage::Panicked { .. }));
-        let is_told = !has_panicked || !self.abort_for_panic();
+        let after = self.look_for_panic(&outcome);
         let header = task.header();
-        let is_wanted = self.begin_reply(header) && is_told;
+        let is_wanted = self.begin_reply(header) && after != AfterPanic::CutOff;
         // Also when the runtime ends meanwhile.
         let replying = Replying(self);
         // The next read tells that the host is gone, and the writer what else went wrong.
@@ -235,8 +235,8 @@ impl Connection {
             }
         };
         drop(replying);
-        if has_panicked {
-            self.end_for_panic();
+        if after == AfterPanic::End {
+            self.end_after_panic();
         }
     }
 
@@ -252,15 +252,21 @@ impl Connection {
         outcome: Result<Reply, FailureMessage>,
         more_follow: bool,
     ) {
-        let has_panicked = matches!(outcome, Err(FailureMessage::Panicked { .. }));
-        let is_told = !has_panicked || !self.abort_for_panic();
-        if self.begin_reply(call) && is_told {
+        let after = self.look_for_panic(&outcome);
+        if self.begin_reply(call) && after != AfterPanic::CutOff {
             // The next read tells that the peer is gone, and the writer what else went wrong.
             let _written = self.write_reply(call, outcome, more_follow);
         }
         self.end_reply();
-        if has_panicked {
-            self.end_for_panic();
+        if after == AfterPanic::End {
+            self.end_after_panic();
+        }
+    }
+
+    fn look_for_panic(&self, outcome: &Result<Reply, FailureMessage>) -> AfterPanic {
+        match outcome {
+            Err(FailureMessage::Panicked { .. }) => self.note_panic(),
+            _ => AfterPanic::GoOn,
         }
     }
 

@@ -48,27 +48,26 @@ impl Connection {
             && self.ends_after_panic.load(Ordering::Relaxed)
     }
 
-    /// Whether the plugin ends before the panic of a method is told.
-    pub(super) fn abort_for_panic(&self) -> bool {
-        if self.conduct.panic_policy != PanicPolicy::Abort {
-            return false;
-        }
-        if self.conduct.is_process {
+    /// Takes note that a method has panicked, before that is told.
+    pub(super) fn note_panic(&self) -> AfterPanic {
+        match self.conduct.panic_policy {
+            PanicPolicy::Keep => AfterPanic::GoOn,
+            PanicPolicy::EndAfterReply => {
+                let is_first = !self.ends_after_panic.swap(true, Ordering::AcqRel);
+                if is_first { AfterPanic::End } else { AfterPanic::GoOn }
+            }
             // The panic was not raised but resumed, so that no hook has seen it.
-            std::process::abort();
+            PanicPolicy::Abort if self.conduct.is_process => std::process::abort(),
+            PanicPolicy::Abort => {
+                self.ends_after_panic.store(true, Ordering::Release);
+                self.transport.shut_down();
+                AfterPanic::CutOff
+            }
         }
-        self.ends_after_panic.store(true, Ordering::Release);
-        self.transport.shut_down();
-        true
     }
 
-    /// Ends the plugin if it is to end after a panic, which has been told.
-    pub(super) fn end_for_panic(self: &Arc<Self>) {
-        if self.conduct.panic_policy != PanicPolicy::EndAfterReply
-            || self.ends_after_panic.swap(true, Ordering::AcqRel)
-        {
-            return;
-        }
+    /// Ends the plugin once the calls that run have finished.
+    pub(super) fn end_after_panic(self: &Arc<Self>) {
         let this = Arc::clone(self);
         let end = move || {
             // What still runs then is cut off.
@@ -80,6 +79,17 @@ impl Connection {
             self.transport.shut_down();
         }
     }
+}
+
+/// What follows when a method has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterPanic {
+    /// It is told, and nothing else.
+    GoOn,
+    /// It is told, and then the plugin ends.
+    End,
+    /// The plugin has ended already.
+    CutOff,
 }
 
 /// What a plugin has to do when it is asked to end.
