@@ -50,6 +50,10 @@ use crate::shape::{Bytes, Opt, Same};
 /// }
 /// # fn main() {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no hooks",
+    note = "write `impl plugin_core::Hooks for {Self} {{}}`, and in it those that the plugin needs"
+)]
 pub trait Hooks: Send + Sync + 'static {
     /// Runs before the plugin says hello, on the thread that serves it; no method is called before it returns.
     ///
