@@ -51,6 +51,7 @@ extern crate self as plugin_core;
 
 mod callback;
 mod check;
+mod conduct;
 mod context;
 mod dynamic;
 mod endpoint;
@@ -61,6 +62,7 @@ mod error;
 pub mod forward;
 mod guard;
 mod handover;
+mod hooks;
 mod identity;
 mod incoming;
 mod interface;
@@ -96,6 +98,7 @@ pub mod __host;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use conduct::PanicPolicy;
 pub use context::{CallContext, call};
 pub use error::{
     AnyError, Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected,
@@ -106,6 +109,7 @@ pub use error::{
 pub use forward::log_layer;
 #[cfg(feature = "log")]
 pub use forward::logger;
+pub use hooks::Hooks;
 pub use interface::{Client, Interface, Method, Service, method_id};
 pub use options::WhenFull;
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};

@@ -1,9 +1,7 @@
 //! A running plugin.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -149,14 +147,6 @@ impl PluginProcess {
         self.peer.connection.refusal().or_else(|| self.verdict.get().cloned())
     }
 
-    /// Asks the plugin for a sign of life, as a task.
-    pub(crate) fn ask_health(
-        &self,
-        timeout: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>> {
-        Box::pin(self.peer.ping_async(timeout))
-    }
-
     /// Kills the plugin since it hangs, for this reason, which its calls fail with.
     pub(crate) fn end_hung(&self, reason: &str) {
         self.peer.connection.refuse_calls(DisconnectCause::Hung { reason: reason.to_owned() });
@@ -171,6 +161,16 @@ impl PluginProcess {
     /// Waits until nothing of the plugin is in use, for `timeout` at most.
     pub(crate) fn drain(&self, timeout: Duration) {
         self.peer.connection.wait_unused(deadline_in(timeout));
+    }
+
+    /// What another process that takes the place of this one needs to know; `None` where there is nothing.
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        self.peer.save_state(timeout)
+    }
+
+    /// Gives the plugin what the one before it has saved.
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        self.peer.restore_state(state, timeout)
     }
 
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.

@@ -5,6 +5,7 @@ mod notes;
 mod objects;
 mod phoenix;
 mod programs;
+mod steward;
 mod streams;
 
 pub use callbacks::*;
@@ -12,4 +13,5 @@ pub use notes::*;
 pub use objects::*;
 pub use phoenix::*;
 pub use programs::*;
+pub use steward::*;
 pub use streams::*;

@@ -31,6 +31,8 @@ mod failures;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod launching;

@@ -20,6 +20,7 @@ pub(crate) const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
 pub(crate) const PROGRAMS: &str = env!("CARGO_BIN_EXE_programs");
 pub(crate) const CRASHING: &str = env!("CARGO_BIN_EXE_crashing");
 pub(crate) const PHOENIX: &str = env!("CARGO_BIN_EXE_phoenix");
+pub(crate) const STEWARD: &str = env!("CARGO_BIN_EXE_steward");
 pub(crate) const RAW: &str = env!("CARGO_BIN_EXE_raw");
 pub(crate) const MORTAL_HOST: &str = env!("CARGO_BIN_EXE_mortal_host");
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use any::AnyError;
 pub use disconnect::{Delivery, DisconnectCause, Disconnected};
 pub use end::{EndKind, ProcessEnd};
+pub(crate) use end::{PANIC_STATUS, end_after_panic};
 pub use outage::{GaveUp, Outage};
 pub use parts::{
     Busy, CallTarget, Cancelled, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooDeep, TooLarge,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Work;
 use super::calls::{Calls, Settled, Who};
+use super::ending::OnShutdown;
 use super::executor::Executor;
 use super::host::{Host, StreamEnd};
 use super::lane::Lane;
@@ -25,10 +26,12 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::workers::Workers;
 use super::writer::{FrameWriter, WriteError};
-use super::{Condvar, Mutex, lock, now};
+use super::{AtomicBool, Condvar, Mutex, lock, now};
 use crate::callback::Callback;
+use crate::conduct::Conduct;
 use crate::context;
 use crate::error::{Delivery, DisconnectCause};
+use crate::hooks::Hooks;
 use crate::interface::Service;
 use crate::options::WhenFull;
 use crate::proto::budget_for;
@@ -72,6 +75,10 @@ pub struct Connection {
     pub(super) executor: Executor,
     /// Those of the peer that nobody waits for.
     pub(super) lane: Mutex<Lane>,
+    /// How this side behaves, if it is a plugin. The hooks are elsewhere.
+    pub(super) conduct: Conduct,
+    /// Whether this side, a plugin, begins no more calls because a method has panicked.
+    pub(super) ends_after_panic: AtomicBool,
     failed_oneways: AtomicU64,
     /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
     call_timeout: Option<Duration>,
@@ -98,12 +105,15 @@ pub(super) struct Incoming {
     pub(super) is_cut_off: bool,
     /// How many times threads have to drop what the peer has released.
     pub(super) dropping: usize,
+    /// What this side, a plugin, does when it is asked to end, until it does.
+    pub(super) hooks: Option<Arc<dyn Hooks>>,
+    pub(super) on_shutdown: OnShutdown,
 }
 
 impl Incoming {
     /// Whether nothing is done for the peer.
     pub(super) fn is_idle(&self) -> bool {
-        self.running.is_idle() && self.dropping == 0
+        self.running.is_idle() && self.dropping == 0 && self.on_shutdown != OnShutdown::Runs
     }
 }
 
@@ -119,6 +129,8 @@ pub(super) struct Setup {
     pub(super) peer: Arc<str>,
     /// How long a call of an object of the peer takes at most.
     pub(super) call_timeout: Option<Duration>,
+    /// How this side behaves, if it is a plugin.
+    pub(super) conduct: Conduct,
 }
 
 impl Setup {
@@ -154,7 +166,7 @@ impl Connection {
     pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
-        let Setup { transport, writer, services, ours, theirs, peer, call_timeout } = setup;
+        let Setup { transport, writer, services, ours, theirs, peer, call_timeout, mut conduct } = setup;
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -168,12 +180,16 @@ impl Connection {
                 host_gone: false,
                 is_cut_off: false,
                 dropping: 0,
+                hooks: conduct.hooks.take(),
+                on_shutdown: OnShutdown::None,
             }),
             changed: Condvar::new(),
             objects: Objects::new(services),
             workers: Workers::new(|(connection, work): Job| connection.work(work)),
             executor: Executor::new(),
             lane: Mutex::default(),
+            conduct,
+            ends_after_panic: AtomicBool::new(false),
             failed_oneways: AtomicU64::new(0),
             call_timeout,
             budget: budget_for(max_message),

@@ -15,6 +15,7 @@ pub(crate) mod begun;
 mod calls;
 pub(crate) mod connection;
 #[cfg_attr(feature = "tokio", path = "tokio.rs")]
+mod ending;
 mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;

@@ -1,8 +1,6 @@
 //! Finds out that a plugin hangs, although its process runs, or that nobody uses it.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -10,10 +8,8 @@ use std::time::{Duration, Instant};
 use plugin_core::CallError;
 
 use super::policy::Policy;
+use crate::peer::HealthFuture;
 use crate::plugin::PluginProcess;
-
-/// A question to the plugin, and whether it is well.
-type Question = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 /// What is known of the process that calls go to.
 pub(super) struct Watch {
@@ -21,7 +17,7 @@ pub(super) struct Watch {
     policy: Policy,
     /// When it is asked next.
     ask_at: Option<Instant>,
-    question: Option<Question>,
+    question: Option<HealthFuture>,
     /// The oldest call that was given up and goes on, and since when that was seen.
     overdue: Option<(u64, Instant)>,
     look_at: Option<Instant>,
@@ -55,10 +51,10 @@ impl Watch {
 
     /// When to look again.
     pub(super) fn next(&self) -> Option<Instant> {
-        let idle_at = self.policy.idle_stop.map(|after| self.used_at + after);
         // Who is asked wakes the thread.
-        let ask_at = self.ask_at.filter(|_| self.question.is_none());
-        ask_at.into_iter().chain(self.look_at).chain(idle_at).min()
+        let is_asked = self.question.is_some();
+        let idle_at = self.policy.idle_stop.map(|after| self.used_at + after).filter(|_| !is_asked);
+        self.ask_at.filter(|_| !is_asked).into_iter().chain(self.look_at).chain(idle_at).min()
     }
 
     /// Looks whether there is something to be done. `waker` wakes the thread for the plugin's answer.
@@ -73,7 +69,10 @@ impl Watch {
     fn ask(&mut self, now: Instant, waker: &Waker) -> Option<String> {
         let watchdog = self.policy.watchdog?;
         if self.question.is_none() && self.ask_at.is_some_and(|at| at <= now) {
-            self.question = Some(self.plugin.ask_health(watchdog.timeout));
+            let (question, is_call) = self.plugin.peer().health_async(watchdog.timeout);
+            // To be asked is not to be used.
+            self.calls += u64::from(is_call);
+            self.question = Some(question);
         }
         let Poll::Ready(answer) = self.question.as_mut()?.as_mut().poll(&mut Context::from_waker(waker))
         else {
@@ -114,10 +113,11 @@ impl Watch {
     fn is_idle(&mut self, now: Instant) -> bool {
         let Some(after) = self.policy.idle_stop else { return false };
         let calls = self.plugin.calls_begun();
-        if calls != self.calls || self.plugin.is_used() {
+        let is_used = self.question.is_none() && self.plugin.is_used();
+        if calls != self.calls || is_used {
             (self.calls, self.used_at) = (calls, now);
         }
-        now.saturating_duration_since(self.used_at) >= after
+        self.question.is_none() && now.saturating_duration_since(self.used_at) >= after
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::conduct::Conduct;
 use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Refusal, Request};
 use crate::interface::{Interface, Method, Service, method_id};
@@ -485,8 +486,15 @@ pub(super) fn serve_service(
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
         let writer = FrameWriter::new(Arc::clone(&transport), None, None);
-        let end = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], limits, hello.limits)
-            .serve(reader);
+        let end = Connection::of_plugin(
+            Arc::clone(&transport),
+            writer,
+            vec![service],
+            limits,
+            hello.limits,
+            Conduct::default(),
+        )
+        .serve(reader);
         // A process that ends closes its connection.
         transport.shut_down();
         Ok(end)
