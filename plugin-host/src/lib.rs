@@ -43,6 +43,7 @@ mod peer;
 mod plugin;
 mod process;
 mod relay;
+mod report;
 mod settings;
 mod start;
 mod sys;
@@ -53,4 +54,5 @@ pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
+pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
 pub use thread::{PluginThread, PluginThreadBuilder};

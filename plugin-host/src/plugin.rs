@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Events, Greeted, Record, StreamEnd};
+use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
 use crate::description::Description;
@@ -14,6 +15,7 @@ use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
 use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
+use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::start::deadline_in;
 
@@ -74,6 +76,7 @@ pub struct PluginProcess {
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
+    reporter: Option<Arc<Reporter>>,
 }
 
 impl PluginProcess {
@@ -84,9 +87,12 @@ impl PluginProcess {
         greeted: Greeted,
         relay: Arc<Relay>,
         source: Source,
+        reporter: Option<Arc<Reporter>>,
         settings: &Settings,
     ) -> io::Result<Self> {
-        let events = PluginEvents { process: Arc::clone(&process), source };
+        let report =
+            reporter.clone().map(|reporter| (reporter, Description::from_hello(greeted.hello.clone())));
+        let events = PluginEvents { process: Arc::clone(&process), source, report };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
@@ -101,6 +107,7 @@ impl PluginProcess {
             shutdown_timeout: settings.shutdown_timeout,
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
+            reporter,
         })
     }
 
@@ -120,6 +127,14 @@ impl PluginProcess {
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {
         self.process.wait_end(deadline_in(timeout))
+    }
+
+    /// The JSON file with the [`CrashReport`](crate::CrashReport) of this process, once it is written, see
+    /// [`Launcher::crash_reports`](crate::Launcher::crash_reports). It comes within moments after the calls have
+    /// failed; when [`shutdown`](Self::shutdown) returns, it is there if there will be one and the disk is not stuck.
+    #[must_use]
+    pub fn crash_report(&self) -> Option<&Path> {
+        self.reporter.as_ref()?.written()
     }
 
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
@@ -145,6 +160,8 @@ impl PluginProcess {
         let in_time = end.is_some();
         if in_time {
             self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+        } else if let Some(reporter) = &self.reporter {
+            reporter.set_overdue(self.peer.connection.pending_calls());
         }
         let end = end.or_else(|| self.process.kill());
         self.peer.connection.close(DisconnectCause::ShutDown);
@@ -173,6 +190,9 @@ impl PluginProcess {
     pub fn kill(&self) -> Result<(), ShutdownError> {
         self.peer.connection.refuse_calls(DisconnectCause::Killed);
         self.killed.store(true, Ordering::Release);
+        if let Some(reporter) = &self.reporter {
+            reporter.set_killed();
+        }
         let end = self.process.kill();
         self.peer.connection.close(DisconnectCause::Killed);
         self.relay.wait_done(RELAY_TIMEOUT);
@@ -215,6 +235,7 @@ impl fmt::Debug for PluginProcess {
 struct PluginEvents {
     process: Arc<Process>,
     source: Source,
+    report: Option<(Arc<Reporter>, Description)>,
 }
 
 impl Events for PluginEvents {
@@ -246,6 +267,14 @@ impl Events for PluginEvents {
             }
             StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
+        }
+    }
+
+    fn settled(&self, cause: &DisconnectCause, account: Account) {
+        if let Some((reporter, description)) = &self.report
+            && let Some(report) = reporter.of_end(cause, &self.process, description, account)
+        {
+            self.source.report(report);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::calls::{Settled, Who};
-use super::connection::{Connection, NoReply, asked};
+use super::connection::{Connection, NoReply};
 use super::objects::{Loan, Received};
 use super::slot::Slot;
 use super::writer::WriteError;
@@ -38,7 +38,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Begun, NoReply> {
         let (slot, who) = (Arc::new(Slot::new()), Who::Later);
-        let call = self.calls.begin(asked(&header), &slot, who, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, who, when_full, deadline)?;
         match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => loan.sent(),
             Err(WriteError::Broken) => {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::Work;
-use super::calls::{Calls, Settled, Who};
+use super::calls::{Account, Calls, PendingCall, Settled, Who};
 use super::executor::Executor;
 use super::host::{Host, StreamEnd};
 use super::lane::Lane;
@@ -231,7 +231,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Received, NoReply> {
         let slot = Arc::new(Slot::new());
-        let call = self.calls.begin(asked(&header), &slot, Who::Thread, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, Who::Thread, when_full, deadline)?;
         match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
             Ok(()) => loan.sent(),
             Err(error) => {
@@ -276,7 +276,7 @@ impl Connection {
     ) -> Result<(), NoReply> {
         let slot = Arc::new(Slot::new());
         let header = Header { oneway: true, ..header };
-        let call = self.calls.begin(asked(&header), &slot, Who::Nobody, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, Who::Nobody, when_full, deadline)?;
         match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => {
                 loan.sent();
@@ -372,6 +372,21 @@ impl Connection {
     /// How many calls wait for their reply.
     pub fn in_flight(&self) -> usize {
         self.calls.in_flight()
+    }
+
+    /// The calls that wait for their replies, the oldest first.
+    pub fn pending_calls(&self) -> Vec<PendingCall> {
+        self.calls.pending()
+    }
+
+    /// What there is to tell when `pending` were the calls that waited.
+    pub fn account(&self, pending: Vec<PendingCall>) -> Account {
+        Account {
+            pending,
+            made: self.calls.made(),
+            late_replies: self.late_replies(),
+            failed_oneways: self.failed_oneways(),
+        }
     }
 
     /// How many replies came after their callers had given up, and were dropped.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::calls::Settled;
-use super::connection::{Connection, NoReply, asked};
+use super::connection::{Connection, NoReply};
 use super::now;
 use super::objects::{Loan, Received};
 use super::slot::Slot;
@@ -91,7 +91,7 @@ impl CallFuture {
             }
             let begun = self.connection.calls.poll_begin(
                 context,
-                asked(&self.header),
+                &self.header,
                 &self.slot,
                 self.when_full,
                 &mut self.ticket,

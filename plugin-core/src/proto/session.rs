@@ -181,6 +181,11 @@ impl<T> Outgoing<T> {
         self.pending.len()
     }
 
+    /// How many calls have begun.
+    pub(crate) fn made(&self) -> u64 {
+        self.next_call - 1
+    }
+
     /// How many replies came after their caller had given up.
     pub(crate) fn late_replies(&self) -> u64 {
         self.late_replies
