@@ -147,8 +147,8 @@ impl Connection {
         let end = lock(&host.condemned).take().or(stalled).unwrap_or(end);
         let events = lock(&host.events).take();
         // While the plugin is being ended, its closing the connection is what was wanted.
-        let cause = self.refusal().or_else(|| Some(events.as_ref()?.ended(end)));
         let pending = self.pending_calls();
+        let cause = self.refusal().or_else(|| Some(events.as_ref()?.ended(end)));
         self.close(cause.clone().expect("the events are there until this one end"));
         if let (Some(events), Some(cause)) = (events, self.refusal().or(cause)) {
             events.settled(&cause, self.account(pending));
