@@ -4,6 +4,7 @@
 pub use crate::context::within_deadline;
 pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::hooks::LifecycleClient;
+pub use crate::io::calls::{Account, PendingCall};
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
 pub use crate::io::host::{Events, StreamEnd};
@@ -17,3 +18,9 @@ pub use crate::remote::Remote;
 pub use crate::serve::threads::Serving;
 pub use crate::sync::{Condvar, lock, wait};
 pub use crate::sys::SocketTransport;
+
+/// The versions of the wire protocol that this build speaks, in words.
+#[must_use]
+pub fn wire_versions() -> String {
+    crate::proto::hello::WIRE_VERSIONS.to_string()
+}

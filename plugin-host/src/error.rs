@@ -137,6 +137,33 @@ pub enum LaunchCause {
 }
 
 impl LaunchCause {
+    /// A word for programs that count or file causes; it stays the same in later versions. That of a process which
+    /// ended is [`EndKind::word`](plugin_core::EndKind::word).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::NotAFile => "not-a-file",
+            Self::NotExecutable => "not-executable",
+            Self::WrongFormat { .. } => "wrong-format",
+            Self::InterpreterMissing { .. } => "interpreter-missing",
+            Self::BadDirectory { .. } => "bad-directory",
+            Self::InsidePlugin => "inside-plugin",
+            Self::Setup(_) => "setup-failed",
+            Self::Spawn(_) => "spawn-failed",
+            Self::Ended(end) => end.kind().word(),
+            Self::ClosedConnection(_) => "closed-connection",
+            Self::TimedOut { .. } => "no-hello",
+            Self::NotThisProtocol { .. } => "not-this-protocol",
+            Self::WireVersion { .. } => "wire-version",
+            Self::BrokeProtocol { .. } => "broke-protocol",
+            Self::WrongApplication { .. } => "wrong-application",
+            Self::Refused { .. } => "refused",
+            Self::Unfit { .. } => "unfit",
+            Self::Io(_) => "connection-failed",
+        }
+    }
+
     /// What is known of the process that was started, if one was.
     #[must_use]
     pub fn process_end(&self) -> Option<&ProcessEnd> {

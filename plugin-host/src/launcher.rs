@@ -44,6 +44,7 @@ pub struct Launcher {
     pub(crate) handshake: Handshake,
     pub(crate) start_timeout: Duration,
     pub(crate) settings: Settings,
+    pub(crate) crash_reports: Option<PathBuf>,
 }
 
 impl Launcher {
@@ -51,10 +52,7 @@ impl Launcher {
     /// when [`current_dir`](Self::current_dir) is set, and a bare name is not searched for in `PATH`.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref();
-        // Fails for an empty path only, which is then not found.
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        Self::from_command(Command::new(path))
+        Self::from_command(Command::new(absolute(path.as_ref())))
     }
 
     /// Starts this very executable once more, as a plugin, for programs that are host and plugin in
@@ -89,6 +87,7 @@ impl Launcher {
             handshake: Handshake::default(),
             start_timeout: START_TIMEOUT,
             settings: Settings::default(),
+            crash_reports: None,
         }
     }
 
@@ -212,6 +211,35 @@ impl Launcher {
         self
     }
 
+    /// Has two files written when a plugin ends that nobody asked to, is given up, does not end in order, or does not
+    /// become a plugin once its process runs: `<plugin>-<UTC time>-<pid>.json`, a [`CrashReport`](crate::CrashReport),
+    /// and the same as `.txt` for people. Nothing is written unless this is set.
+    ///
+    /// The directory is created when it is needed, closed to other users, and the files are for this user alone:
+    /// they quote what the plugin wrote to stderr. The newest 32 reports stay, whatever plugins they are of;
+    /// other files in the directory are left alone. The files are whole whenever they are there.
+    ///
+    /// No call waits for the disk: the files are written once every call has got its error. To drop or shut down the
+    /// [`PluginProcess`] waits for them, a second at most. What goes wrong is told with a `tracing` event.
+    ///
+    /// ```no_run
+    /// use plugin_host::{CrashReport, Launcher};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let plugin = Launcher::new("plugins/english").crash_reports("crashes").spawn()?;
+    /// // …
+    /// if let Some(path) = plugin.crash_report() {
+    ///     println!("{}", CrashReport::read(path)?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn crash_reports(mut self, directory: impl AsRef<Path>) -> Self {
+        self.crash_reports = Some(absolute(directory.as_ref()));
+        self
+    }
+
     setters!();
 
     /// Starts the plugin and waits until it has said hello.
@@ -223,6 +251,12 @@ impl Launcher {
     pub fn spawn(&mut self) -> Result<PluginProcess, LaunchError> {
         self.start(None).map_err(|cause| LaunchError::new(&self.program, cause))
     }
+}
+
+/// The path from the root, whatever the current directory is later.
+fn absolute(path: &Path) -> PathBuf {
+    // Fails for an empty path only, which is then not found.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 impl fmt::Debug for Launcher {

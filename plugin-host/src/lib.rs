@@ -43,6 +43,7 @@ mod peer;
 mod plugin;
 mod process;
 mod relay;
+mod report;
 mod settings;
 mod start;
 mod supervisor;
@@ -54,5 +55,6 @@ pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
+pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
 pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
 pub use thread::{PluginThread, PluginThreadBuilder};

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Events, Greeted, Record, StreamEnd};
+use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
 use crate::description::Description;
@@ -14,6 +15,7 @@ use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
 use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
+use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::start::deadline_in;
 
@@ -76,6 +78,7 @@ pub struct PluginProcess {
     killed: AtomicBool,
     /// Why its connection was given up, as soon as that is decided.
     verdict: Arc<OnceLock<DisconnectCause>>,
+    reporter: Option<Arc<Reporter>>,
 }
 
 impl PluginProcess {
@@ -86,10 +89,14 @@ impl PluginProcess {
         greeted: Greeted,
         relay: Arc<Relay>,
         source: Source,
+        reporter: Option<Arc<Reporter>>,
         settings: &Settings,
     ) -> io::Result<Self> {
+        let report =
+            reporter.clone().map(|reporter| (reporter, Description::from_hello(greeted.hello.clone())));
         let verdict = Arc::new(OnceLock::new());
-        let events = PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict) };
+        let events =
+            PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict), report };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
@@ -105,6 +112,7 @@ impl PluginProcess {
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
             verdict,
+            reporter,
         })
     }
 
@@ -126,9 +134,9 @@ impl PluginProcess {
         self.process.wait_end(deadline_in(timeout))
     }
 
-    /// How many calls were begun so far.
-    pub(crate) fn calls_begun(&self) -> u64 {
-        self.peer.connection.begun()
+    /// How many calls were made so far.
+    pub(crate) fn calls_made(&self) -> u64 {
+        self.peer.connection.made()
     }
 
     /// Whether a call runs, or one side holds an object of the other.
@@ -173,6 +181,14 @@ impl PluginProcess {
         self.peer.restore_state(state, timeout)
     }
 
+    /// The JSON file with the [`CrashReport`](crate::CrashReport) of this process, once it is written, see
+    /// [`Launcher::crash_reports`](crate::Launcher::crash_reports). It comes within moments after the calls have
+    /// failed; when [`shutdown`](Self::shutdown) returns, it is there if there will be one and the disk is not stuck.
+    #[must_use]
+    pub fn crash_report(&self) -> Option<&Path> {
+        self.reporter.as_ref()?.written()
+    }
+
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
     ///
     /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, one second more for the last
@@ -196,6 +212,8 @@ impl PluginProcess {
         let in_time = end.is_some();
         if in_time {
             self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+        } else if let Some(reporter) = &self.reporter {
+            reporter.set_overdue(self.peer.connection.pending_calls());
         }
         let end = end.or_else(|| self.process.kill());
         self.peer.connection.close(DisconnectCause::ShutDown);
@@ -224,6 +242,9 @@ impl PluginProcess {
     pub fn kill(&self) -> Result<(), ShutdownError> {
         self.peer.connection.refuse_calls(DisconnectCause::Killed);
         self.killed.store(true, Ordering::Release);
+        if let Some(reporter) = &self.reporter {
+            reporter.set_killed();
+        }
         let end = self.process.kill();
         self.peer.connection.close(DisconnectCause::Killed);
         self.relay.wait_done(RELAY_TIMEOUT);
@@ -275,6 +296,7 @@ struct PluginEvents {
     process: Arc<Process>,
     source: Source,
     verdict: Arc<OnceLock<DisconnectCause>>,
+    report: Option<(Arc<Reporter>, Description)>,
 }
 
 impl Events for PluginEvents {
@@ -315,6 +337,14 @@ impl Events for PluginEvents {
         match end {
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
             end => cause(&end),
+        }
+    }
+
+    fn settled(&self, cause: &DisconnectCause, account: Account) {
+        if let Some((reporter, description)) = &self.report
+            && let Some(report) = reporter.of_end(cause, &self.process, description, account)
+        {
+            self.source.report(report);
         }
     }
 }

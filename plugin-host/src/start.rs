@@ -18,6 +18,7 @@ use crate::output::{Input, StreamName};
 use crate::plugin::PluginProcess;
 use crate::process::{EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
+use crate::report::Reporter;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
@@ -58,16 +59,33 @@ impl Launcher {
         if let Some(witness) = &witness {
             witness.started(&process);
         }
+        let reporter = self.crash_reports.as_ref().map(|directory| {
+            let timeout = self.settings.shutdown_timeout;
+            Arc::new(Reporter::new(directory, &self.program, &self.command, timeout))
+        });
 
-        let greeted = match self.greet(host_end, &hello, &connection, &process, deadline) {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                let cause = self.handshake_cause(error, &process);
-                drop(source);
-                relay.wait_done(EXIT_GRACE);
-                return Err(cause);
+        let met = self
+            .greet(host_end, &hello, &connection, &process, deadline)
+            .map_err(|error| self.handshake_cause(error, &process))
+            .and_then(|greeted| self.accept(greeted, &process, deadline));
+        let connected = met.and_then(|greeted| {
+            relay.set_name(&greeted.hello.name);
+            let (process, relay, source) = (Arc::clone(&process), Arc::clone(&relay), source.clone());
+            PluginProcess::connect(process, greeted, relay, source, reporter.clone(), &self.settings)
+                .map_err(setup_cause)
+        });
+        if let Err(cause) = &connected {
+            if let Some(reporter) = reporter {
+                source.report(reporter.of_failed_start(cause, &process));
             }
-        };
+            drop(source);
+            relay.wait_done(EXIT_GRACE);
+        }
+        connected
+    }
+
+    /// Makes sure that a plugin is for this application.
+    fn accept(&self, greeted: Greeted, process: &Process, deadline: Instant) -> Result<Greeted, LaunchCause> {
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
         if theirs != self.handshake {
             let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
@@ -76,8 +94,7 @@ impl Launcher {
             process.kill();
             return Err(cause);
         }
-        relay.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, relay, source, &self.settings).map_err(setup_cause)
+        Ok(greeted)
     }
 
     /// Waits for the plugin to connect, where it has to, and for its hello.

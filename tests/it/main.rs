@@ -19,6 +19,8 @@ mod cancellation;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod crash_reports;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod default_bodies;

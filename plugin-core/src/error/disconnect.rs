@@ -104,6 +104,25 @@ impl DisconnectCause {
         }
     }
 
+    /// A word for programs that count or file causes; it stays the same in later versions. That of a process which
+    /// ended is [`EndKind::word`](super::EndKind::word).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ended(end) => end.kind().word(),
+            Self::HostGone => "host-gone",
+            Self::ShutDown => "shut-down",
+            Self::Killed => "killed-by-host",
+            Self::ClosedConnection(_) => "closed-connection",
+            Self::BrokeProtocol { .. } => "broke-protocol",
+            Self::StoppedReading { .. } => "stopped-reading",
+            Self::Hung { .. } => "hung",
+            Self::Io(_) => "connection-failed",
+            Self::Restarting(_) => "restarting",
+            Self::GaveUp(_) => "gave-up",
+        }
+    }
+
     /// What to do next.
     #[doc(hidden)]
     #[must_use]

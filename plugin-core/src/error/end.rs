@@ -59,6 +59,26 @@ pub enum EndKind {
     Unknown,
 }
 
+impl EndKind {
+    /// A word for programs that count or file ends; it stays the same in later versions: `exited`, `failed`,
+    /// `panicked`, `aborted`, `stack-overflow`, `out-of-memory`, `crashed`, `killed`, `signal` or `unknown`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Failed(_) => "failed",
+            Self::Panicked => "panicked",
+            Self::Aborted => "aborted",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Crashed(_) => "crashed",
+            Self::Killed => "killed",
+            Self::Signal(_) => "signal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl ProcessEnd {
     #[doc(hidden)]
     #[must_use]

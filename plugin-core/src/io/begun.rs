@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::calls::{Settled, Who};
-use super::connection::{Connection, NoReply, asked};
+use super::connection::{Connection, NoReply};
 use super::objects::Received;
 use super::parcel::Parcel;
 use super::slot::Slot;
@@ -37,7 +37,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Begun, NoReply> {
         let (slot, who) = (Arc::new(Slot::new()), Who::Later);
-        let call = self.calls.begin(asked(&header), &slot, who, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, who, when_full, deadline)?;
         match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => parcel.sent(),
             Err(WriteError::Broken) => {

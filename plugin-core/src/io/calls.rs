@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::arrived::Call;
-use super::connection::NoReply;
+use super::connection::{NoReply, asked};
 use super::objects::Received;
 use super::slot::Slot;
 use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
@@ -26,6 +26,43 @@ pub(super) type Settled = Result<Received, DisconnectCause>;
 pub(super) struct Waiter {
     pub(super) slot: Arc<Slot<Settled>>,
     pub(super) who: Who,
+    /// What was called, and when it began.
+    object: u64,
+    method: u64,
+    since: Instant,
+}
+
+/// A call that waits for its reply, for whoever reports what a plugin was doing.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingCall {
+    /// The instance or object that was called; 0 for a sign of life.
+    pub object: u64,
+    /// The id of the method.
+    pub method: u64,
+    /// How long it has been waiting.
+    pub age: Duration,
+    /// Whether nobody waits for it but for the room that it takes.
+    pub oneway: bool,
+}
+
+/// What there is to tell of the calls of a connection at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// The calls that waited for their replies, the oldest first.
+    pub pending: Vec<PendingCall>,
+    /// How many calls this side made.
+    pub made: u64,
+    /// How many replies came after their callers had given up.
+    pub late_replies: u64,
+    /// How many calls that nobody waits for have failed.
+    pub failed_oneways: u64,
+}
+
+impl Waiter {
+    fn pending(&self) -> PendingCall {
+        let (object, method) = (self.object, self.method);
+        PendingCall { object, method, age: now() - self.since, oneway: self.who == Who::Nobody }
+    }
 }
 
 /// Who waits.
@@ -89,7 +126,7 @@ impl Calls {
     /// Begins the call of a thread, when there is room. Afterwards it may be that nobody waits.
     pub(super) fn begin(
         &self,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         who: Who,
         when_full: WhenFull,
@@ -97,7 +134,7 @@ impl Calls {
     ) -> Result<u64, NoReply> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(result) = state.try_begin(asked, slot, who, when_full) {
+            if let Some(result) = state.try_begin(header, slot, who, when_full) {
                 return result;
             }
             state = wait(&self.room, state, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
@@ -109,13 +146,13 @@ impl Calls {
     pub(super) fn poll_begin(
         &self,
         context: &Context<'_>,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         when_full: WhenFull,
         ticket: &mut Option<u64>,
     ) -> Poll<Result<u64, NoReply>> {
         let mut state = lock(&self.state);
-        if let Some(result) = state.try_begin(asked, slot, Who::Task, when_full) {
+        if let Some(result) = state.try_begin(header, slot, Who::Task, when_full) {
             return Poll::Ready(result);
         }
         let place = *ticket.get_or_insert_with(|| {
@@ -253,6 +290,20 @@ impl Calls {
         lock(&self.state).outgoing.in_flight()
     }
 
+    /// The calls that wait for their replies, the oldest first.
+    pub(super) fn pending(&self) -> Vec<PendingCall> {
+        let state = lock(&self.state);
+        let mut pending: Vec<_> = state.outgoing.waiters().map(Waiter::pending).collect();
+        drop(state);
+        pending.sort_by_key(|call| std::cmp::Reverse(call.age));
+        pending
+    }
+
+    /// How many calls have begun.
+    pub(super) fn made(&self) -> u64 {
+        lock(&self.state).outgoing.made()
+    }
+
     /// Whether tasks wait for replies.
     pub(super) fn has_tasks(&self) -> bool {
         lock(&self.state).tasks > 0
@@ -277,11 +328,6 @@ impl Calls {
             let soon = deadline.min(now() + UNUSED_TICK);
             state = wait(&self.gone, state, Some(soon)).unwrap_or_else(|| lock(&self.state));
         }
-    }
-
-    /// How many calls were begun.
-    pub(super) fn begun(&self) -> u64 {
-        lock(&self.state).outgoing.begun()
     }
 
     /// The oldest of the calls that were given up and that the peer has not answered.
@@ -322,7 +368,7 @@ impl State {
     /// `None` if there is no room and the caller waits for it.
     fn try_begin(
         &mut self,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         who: Who,
         when_full: WhenFull,
@@ -330,6 +376,7 @@ impl State {
         if let Some(cause) = &self.refusal {
             return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
         }
+        let asked = asked(header);
         // A sign of life is wanted most when every call hangs.
         // And a call within one of the peer's must not wait for those that may wait for it.
         let has_room = match asked {
@@ -339,7 +386,9 @@ impl State {
         };
         if has_room {
             self.tasks += usize::from(who == Who::Task);
-            return Some(Ok(self.outgoing.begin(asked, Waiter { slot: Arc::clone(slot), who })));
+            let Header { object, method, .. } = *header;
+            let waiter = Waiter { slot: Arc::clone(slot), who, object, method, since: now() };
+            return Some(Ok(self.outgoing.begin(asked, waiter)));
         }
         match when_full {
             // Nobody waits for a call that nobody waits for.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::Work;
-use super::calls::{Calls, Settled, Who};
+use super::calls::{Account, Calls, PendingCall, Settled, Who};
 use super::ending::OnShutdown;
 use super::executor::Executor;
 use super::host::{Host, StreamEnd};
@@ -247,7 +247,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Received, NoReply> {
         let slot = Arc::new(Slot::new());
-        let call = self.calls.begin(asked(&header), &slot, Who::Thread, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, Who::Thread, when_full, deadline)?;
         match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
             Ok(()) => parcel.sent(),
             Err(error) => {
@@ -289,7 +289,7 @@ impl Connection {
     ) -> Result<(), NoReply> {
         let slot = Arc::new(Slot::new());
         let header = Header { oneway: true, ..header };
-        let call = self.calls.begin(asked(&header), &slot, Who::Nobody, when_full, deadline)?;
+        let call = self.calls.begin(&header, &slot, Who::Nobody, when_full, deadline)?;
         match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => {
                 parcel.sent();
@@ -387,6 +387,21 @@ impl Connection {
         self.calls.in_flight()
     }
 
+    /// The calls that wait for their replies, the oldest first.
+    pub fn pending_calls(&self) -> Vec<PendingCall> {
+        self.calls.pending()
+    }
+
+    /// What there is to tell when `pending` were the calls that waited.
+    pub fn account(&self, pending: Vec<PendingCall>) -> Account {
+        Account {
+            pending,
+            made: self.calls.made(),
+            late_replies: self.late_replies(),
+            failed_oneways: self.failed_oneways(),
+        }
+    }
+
     /// How many replies came after their callers had given up, and were dropped.
     pub fn late_replies(&self) -> u64 {
         self.calls.late_replies()
@@ -397,9 +412,9 @@ impl Connection {
         self.calls.wait_until(deadline, || self.held_objects() == 0 && self.lent_objects() == 0);
     }
 
-    /// How many calls were begun.
-    pub fn begun(&self) -> u64 {
-        self.calls.begun()
+    /// How many calls this side made.
+    pub fn made(&self) -> u64 {
+        self.calls.made()
     }
 
     /// Which is the oldest of the calls that were given up and that the peer has not answered; later ones have

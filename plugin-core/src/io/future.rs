@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::calls::Settled;
-use super::connection::{Connection, NoReply, asked};
+use super::connection::{Connection, NoReply};
 use super::now;
 use super::objects::Received;
 use super::parcel::Parcel;
@@ -88,7 +88,7 @@ impl CallFuture {
             }
             let begun = self.connection.calls.poll_begin(
                 context,
-                asked(&self.header),
+                &self.header,
                 &self.slot,
                 self.when_full,
                 &mut self.ticket,

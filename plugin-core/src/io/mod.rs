@@ -12,7 +12,7 @@
 mod answer;
 mod arrived;
 pub(crate) mod begun;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod connection;
 #[cfg_attr(feature = "tokio", path = "tokio.rs")]
 mod ending;

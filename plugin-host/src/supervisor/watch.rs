@@ -43,7 +43,7 @@ impl Watch {
             policy: policy.clone(),
             question: None,
             overdue: None,
-            calls: plugin.calls_begun(),
+            calls: plugin.calls_made(),
             used_at: now,
             plugin,
         }
@@ -112,7 +112,7 @@ impl Watch {
 
     fn is_idle(&mut self, now: Instant) -> bool {
         let Some(after) = self.policy.idle_stop else { return false };
-        let calls = self.plugin.calls_begun();
+        let calls = self.plugin.calls_made();
         let is_used = self.question.is_none() && self.plugin.is_used();
         if calls != self.calls || is_used {
             (self.calls, self.used_at) = (calls, now);
