@@ -4,7 +4,7 @@
 pub use crate::context::within_deadline;
 pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::hooks::LifecycleClient;
-pub use crate::io::calls::{Account, PendingCall};
+pub use crate::io::calls::{Account, Pause, PendingCall};
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
 pub use crate::io::host::{Events, StreamEnd};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::context::current_deadline;
 use crate::error::{
-    Busy, CallError, CallTarget, Cancelled, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut,
-    TooDeep, TooLarge, Unsupported,
+    Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected, Encoding,
+    NoThread, Outage, Panicked, TimedOut, TooDeep, TooLarge, Unsupported,
 };
 use crate::io::connection::NoReply;
 use crate::io::objects::Received;
@@ -171,10 +171,22 @@ impl Timing {
     }
 }
 
+/// The cause where another process takes the place of the plugin at this moment.
+pub(crate) fn being_replaced() -> DisconnectCause {
+    DisconnectCause::Restarting(Arc::new(Outage::new(
+        "is being replaced by another process".to_owned(),
+        None,
+    )))
+}
+
 pub(crate) fn no_reply(error: NoReply, target: CallTarget, timing: Timing) -> CallError {
     match error {
         NoReply::Disconnected(cause, delivery) => {
             CallError::Disconnected(Box::new(Disconnected::new(target, cause, delivery)))
+        }
+        NoReply::Paused => {
+            let disconnected = Disconnected::new(target, being_replaced(), Delivery::NotSent);
+            CallError::Disconnected(Box::new(disconnected))
         }
         NoReply::TimedOut(delivery) => {
             CallError::TimedOut(Box::new(TimedOut { target, after: timing.after, delivery }))

@@ -12,7 +12,7 @@ use crate::io::line::{Place, Way};
 use crate::io::objects::Received;
 use crate::io::parcel::Parcel;
 use crate::proto::codec::Message;
-use crate::reply::{Callee, Replied, Timing, no_reply};
+use crate::reply::{Callee, Replied, Timing, being_replaced, no_reply};
 
 /// The tries of one call, which have one deadline.
 pub(crate) struct Tries<'r> {
@@ -54,8 +54,8 @@ impl<'r> Tries<'r> {
 
     /// Waits, as a thread, until the call can be sent again, and gives its message back; or says why it will not be.
     pub(crate) fn again<'m>(&mut self, error: NoReply, parcel: Parcel<'m>) -> Result<Message<'m>, CallError> {
-        let (place, cause) = self.may_repeat(error, &parcel)?;
-        let next = place.next(&self.way, cause, self.timing.deadline);
+        let (place, dead, cause) = self.may_repeat(error, &parcel)?;
+        let next = place.next(dead, cause, self.timing.deadline);
         self.go_on(next, parcel)
     }
 
@@ -65,25 +65,27 @@ impl<'r> Tries<'r> {
         error: NoReply,
         parcel: Parcel<'m>,
     ) -> Result<Message<'m>, CallError> {
-        let (place, cause) = self.may_repeat(error, &parcel)?;
-        let next = place.next_async(&self.way, cause, self.timing.deadline).await;
+        let (place, dead, cause) = self.may_repeat(error, &parcel)?;
+        let next = place.next_async(dead, cause, self.timing.deadline).await;
         self.go_on(next, parcel)
     }
 
-    /// Where to wait for another connection, if the call may be sent again.
+    /// Where to wait for another connection, and instead of which, if the call may be sent again.
     fn may_repeat(
         &mut self,
         error: NoReply,
         parcel: &Parcel<'_>,
-    ) -> Result<(&'r Place, DisconnectCause), CallError> {
-        let remote = self.callee.remote;
+    ) -> Result<(&'r Place, Option<u64>, DisconnectCause), CallError> {
+        let (remote, dead) = (self.callee.remote, Some(self.way.connection.id()));
         match (error, remote.place()) {
-            (NoReply::Disconnected(cause, Delivery::NotSent), Some(place)) => Ok((place, cause)),
+            // It may go on, too, where the other process does not do.
+            (NoReply::Paused, Some(place)) => Ok((place, None, being_replaced())),
+            (NoReply::Disconnected(cause, Delivery::NotSent), Some(place)) => Ok((place, dead, cause)),
             (NoReply::Disconnected(cause, Delivery::Unknown), Some(place))
                 if parcel.is_kept() && self.repeated < place.line.retries() =>
             {
                 self.repeated += 1;
-                Ok((place, cause))
+                Ok((place, dead, cause))
             }
             (error, _) => Err(self.failed(error)),
         }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Remote, Way};
+use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Pause, Remote, Way};
 use plugin_core::{CallError, Client, DisconnectCause, Interface};
 
 use crate::description::{Description, InstanceDescription, MethodDescription};
@@ -120,6 +120,19 @@ impl Peer {
             Some(hooks) => hooks.with_timeout(HEALTH_TIMEOUT).health(),
             None => self.ping().map(drop),
         }
+    }
+
+    /// Does not let calls begin but those of hooks, or lets all begin again.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        let Description { instances, lifecycle, .. } = &self.description;
+        let instances = instances.iter().chain(lifecycle).map(|instance| instance.object).max().unwrap_or(0);
+        let but = lifecycle.as_ref().map(|instance| instance.object);
+        self.connection.pause(is_paused.then_some(Pause { instances, but }));
+    }
+
+    /// Whether the plugin has state that another process can take over.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.description.lifecycle.is_some()
     }
 
     /// What a successor of the plugin needs to know, if anything.

@@ -168,7 +168,19 @@ impl PluginProcess {
 
     /// Waits until nothing of the plugin is in use, for `timeout` at most.
     pub(crate) fn drain(&self, timeout: Duration) {
-        self.peer.connection.wait_unused(deadline_in(timeout));
+        // What is in use after that is told of the end.
+        let _ = self.peer.connection.wait_unused(deadline_in(timeout));
+    }
+
+    /// Lets no calls begin and waits until those that run have ended, for `timeout` at most; false when some go on.
+    pub(crate) fn pause(&self, timeout: Duration) -> bool {
+        self.peer.pause(true);
+        self.peer.connection.wait_paused(deadline_in(timeout))
+    }
+
+    /// Lets calls begin again.
+    pub(crate) fn resume(&self) {
+        self.peer.pause(false);
     }
 
     /// What another process that takes the place of this one needs to know; `None` where there is nothing.

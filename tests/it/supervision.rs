@@ -473,7 +473,7 @@ fn each_call_ends_once_and_tells_the_truth_while_the_plugin_is_killed_again_and_
                 let mut outcomes = Vec::new();
                 while kills.load(Ordering::Relaxed) < KILLS {
                     let number = caller << 32 | outcomes.len() as u64;
-                    let is_idempotent = number % 3 == 0;
+                    let is_idempotent = number.is_multiple_of(3);
                     let result = match is_idempotent {
                         true => client.write_again(number),
                         false => client.write(number),

@@ -95,6 +95,7 @@ fn a_new_process_that_does_not_do_changes_nothing() {
     let cases = [
         (Launcher::new("/nowhere/phoenix"), "there is no such file"),
         (Launcher::new("/bin/true"), "before it said hello"),
+        (nest.launcher("2").arg("unwell"), "is not well: a wing is broken"),
         (nest.launcher("2").arg("other"), "was built with another version of `Phoenix`"),
     ];
     for (launcher, words) in cases {
@@ -118,4 +119,106 @@ fn a_restart_on_purpose_is_a_new_process_of_the_same_plugin() {
     plugin.restart().unwrap();
     assert_ne!(client.id().unwrap(), first);
     wait_until_gone(first);
+}
+
+/// A plugin that hands over its text.
+fn heir(nest: &Nest, version: &str) -> Launcher {
+    nest.launcher(version).arg("heir")
+}
+
+#[test]
+fn state_is_handed_over_and_no_call_gets_lost_on_the_way() {
+    let nest = Nest::new();
+    let plugin = Arc::new(heir(&nest, "0").supervise(brisk()).unwrap());
+    let client = phoenix(&plugin);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let counter = {
+        let (client, is_over) = (client.clone(), Arc::clone(&is_over));
+        // Each process has to know what the one before was told last.
+        start(move || {
+            let mut number = 0_u64;
+            client.load("0").unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(client.loaded().unwrap().unwrap(), number.to_string());
+                number += 1;
+                client.load(&number.to_string()).unwrap();
+            }
+            number
+        })
+    };
+    wait_for("it counts", || client.loaded().unwrap().is_some());
+    for version in 1..=20 {
+        let before = client.loaded().unwrap();
+        wait_for("it counts", || client.loaded().unwrap() != before);
+        plugin.swap(heir(&nest, &version.to_string())).unwrap();
+        assert_eq!(client.version().unwrap(), version.to_string());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let last = counter.join().unwrap();
+    assert_eq!(client.loaded().unwrap().unwrap(), last.to_string());
+}
+
+#[test]
+fn calls_go_on_in_the_old_process_when_its_state_cannot_be_handed_over() {
+    let nest = Nest::new();
+    let plugin = Arc::new(heir(&nest, "1").supervise(brisk()).unwrap());
+    let client = phoenix(&plugin);
+    client.load("precious").unwrap();
+    // It has no hooks.
+    let error = plugin.swap(nest.launcher("2")).unwrap_err();
+    assert_says(&error, &["cannot take over the state", "8 bytes"]);
+    assert_eq!(client.loaded().unwrap().unwrap(), "precious");
+    assert_eq!(client.version().unwrap(), "1");
+    plugin.swap(heir(&nest, "3")).unwrap();
+    assert_eq!(client.loaded().unwrap().unwrap(), "precious");
+    assert_eq!(client.version().unwrap(), "3");
+}
+
+#[test]
+fn a_plugin_that_can_run_once_only_is_stopped_first() {
+    let nest = Nest::new();
+    let exclusive = |version: &str| heir(&nest, version).arg("exclusive");
+    let plugin = Arc::new(exclusive("1").supervise(brisk().warm_spare(true)).unwrap());
+    let client = phoenix(&plugin);
+    client.load("precious").unwrap();
+    let first = client.id().unwrap();
+    plugin.swap(exclusive("2")).unwrap();
+    wait_until_gone(first);
+    assert_eq!(
+        (client.version().unwrap(), client.loaded().unwrap().unwrap()),
+        ("2".into(), "precious".into())
+    );
+
+    // The old one is started once more when the new one does not do.
+    let mut events = plugin.events();
+    for (launcher, words) in [
+        (exclusive("3").arg("unwell"), "is not well: a wing is broken"),
+        (Launcher::new("/bin/true"), "before it said hello"),
+    ] {
+        let error = plugin.swap(launcher).unwrap_err();
+        assert_says(&error, &["goes on as before", words]);
+        assert!(events.any(|event| matches!(event, Event::RolledBack { .. })));
+        assert_eq!(client.version().unwrap(), "2");
+        assert_eq!(client.loaded().unwrap().unwrap(), "precious");
+    }
+}
+
+#[test]
+fn a_new_version_that_crashes_soon_gives_way_to_the_old_one() {
+    let nest = Nest::new();
+    let plugin = nest.launcher("1").supervise(brisk()).unwrap();
+    let mut events = plugin.events();
+    let client = phoenix(&plugin);
+    plugin.swap(nest.launcher("2")).unwrap();
+    assert_eq!(client.version().unwrap(), "2");
+    client.burn(1, 1).unwrap_err();
+    assert_eq!(client.version().unwrap(), "1");
+    assert!(events.any(|event| matches!(event, Event::RolledBack { generation: 3, .. })));
+
+    // One that has proved itself is started again.
+    let plugin = nest.launcher("1").supervise(brisk().healthy_after(std::time::Duration::ZERO)).unwrap();
+    let client = phoenix(&plugin);
+    plugin.swap(nest.launcher("2")).unwrap();
+    client.burn(1, 1).unwrap_err();
+    assert_eq!(client.version().unwrap(), "2");
 }

@@ -1,23 +1,28 @@
 //! A plugin that ends, to be started again.
 //!
 //! Arguments: a file for its journal, its version, then words: `fails while PATH` fails before it serves while there is
-//! such a file, `other` has another interface of the same name.
+//! such a file, `other` has another interface of the same name, `heir` hands over its text to the next process,
+//! `exclusive` can run once only, `unwell` is not well.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use plugin_core::{Registry, Result, Stream};
+use plugin_core::{AnyError, Hooks, Registry, Result, Stream};
 use tests::{Egg, Phoenix, PhoenixServer, journal_answer};
 
-struct Bird {
+#[derive(Clone)]
+struct Bird(Arc<Body>);
+
+struct Body {
     journal: PathBuf,
     version: String,
     loaded: Mutex<Option<String>>,
+    is_unwell: bool,
 }
 
 struct Shell;
@@ -36,11 +41,11 @@ impl Bird {
     }
 
     fn open(&self) -> Result<File> {
-        Ok(OpenOptions::new().create(true).append(true).open(&self.journal)?)
+        Ok(OpenOptions::new().create(true).append(true).open(&self.0.journal)?)
     }
 
     fn has(&self, number: u64) -> bool {
-        let text = fs::read_to_string(&self.journal).unwrap_or_default();
+        let text = fs::read_to_string(&self.0.journal).unwrap_or_default();
         text.lines().any(|line| line == number.to_string())
     }
 }
@@ -50,7 +55,7 @@ impl Phoenix for Bird {
         Ok(std::process::id())
     }
     fn version(&self) -> Result<String> {
-        Ok(self.version.clone())
+        Ok(self.0.version.clone())
     }
     fn write(&self, number: u64) -> Result<u64> {
         self.note(number)
@@ -74,11 +79,11 @@ impl Phoenix for Bird {
         self.burn_once(number)
     }
     fn load(&self, text: &str) -> Result<()> {
-        *self.loaded.lock().map_err(|_| "a method panicked")? = Some(text.to_owned());
+        *self.0.loaded.lock().map_err(|_| "a method panicked")? = Some(text.to_owned());
         Ok(())
     }
     fn loaded(&self) -> Result<Option<String>> {
-        Ok(self.loaded.lock().map_err(|_| "a method panicked")?.clone())
+        Ok(self.0.loaded.lock().map_err(|_| "a method panicked")?.clone())
     }
     fn hang(&self) -> Result<()> {
         loop {
@@ -96,6 +101,18 @@ impl Phoenix for Bird {
     }
     fn egg(&self) -> Result<Box<dyn Egg>> {
         Ok(Box::new(Shell))
+    }
+}
+
+impl Hooks for Bird {
+    fn health(&self) -> Result<(), AnyError> {
+        if self.0.is_unwell { Err(AnyError::msg("a wing is broken")) } else { Ok(()) }
+    }
+    fn save_state(&self) -> Result<Option<Vec<u8>>, AnyError> {
+        Ok(self.loaded()?.map(String::into_bytes))
+    }
+    fn restore_state(&self, state: &[u8]) -> Result<(), AnyError> {
+        Ok(self.load(std::str::from_utf8(state)?)?)
     }
 }
 
@@ -132,6 +149,14 @@ fn main() -> ExitCode {
     if is("other") {
         return plugin_core::serve(registry.add(other::PhoenixServer::new(other::Bat)));
     }
-    let bird = Bird { journal, version, loaded: Mutex::new(None) };
-    plugin_core::serve(registry.add(PhoenixServer::new(bird)))
+    let body = Body { journal, version, loaded: Mutex::new(None), is_unwell: is("unwell") };
+    let bird = Bird(Arc::new(body));
+    let mut registry = registry.add(PhoenixServer::new(bird.clone()));
+    if is("heir") || is("unwell") {
+        registry = registry.hooks(bird);
+    }
+    if is("exclusive") {
+        registry = registry.exclusive();
+    }
+    plugin_core::serve(registry)
 }

@@ -65,6 +65,22 @@ impl Waiter {
     }
 }
 
+/// Which calls do not begin for now: those of the instances that are there from the start, which are numbered from 1 to
+/// this, but for one. Calls within calls of the peer do, since those could not end otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// The last of the instances.
+    pub instances: u64,
+    /// The one that can be called.
+    pub but: Option<u64>,
+}
+
+impl Pause {
+    fn holds(&self, object: u64) -> bool {
+        (1..=self.instances).contains(&object) && self.but != Some(object)
+    }
+}
+
 /// Who waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
@@ -106,6 +122,8 @@ struct State {
     next_ticket: u64,
     /// Why no call begins any more.
     refusal: Option<DisconnectCause>,
+    /// Which calls do not begin for now.
+    pause: Option<Pause>,
     /// Whether every pending call has been ended.
     is_closed: bool,
 }
@@ -118,6 +136,7 @@ impl Calls {
             queue: BTreeMap::new(),
             next_ticket: 0,
             refusal: None,
+            pause: None,
             is_closed: false,
         };
         Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
@@ -254,6 +273,21 @@ impl Calls {
         self.tell_all(state);
     }
 
+    /// Refuses some calls, or none any more; it is known that they have not run.
+    pub(super) fn pause(&self, pause: Option<Pause>) {
+        let mut state = lock(&self.state);
+        state.pause = pause;
+        self.tell_all(state);
+    }
+
+    /// Waits until none of the calls runs that would not begin now, or the connection is closed; false at `deadline`.
+    pub(super) fn wait_paused(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| {
+            let Some(pause) = state.pause else { return true };
+            !state.outgoing.waiters().any(|waiter| pause.holds(waiter.object))
+        })
+    }
+
     /// Why calls are refused, if they are.
     pub(super) fn refusal(&self) -> Option<DisconnectCause> {
         lock(&self.state).refusal.clone()
@@ -314,16 +348,20 @@ impl Calls {
         lock(&self.state).outgoing.late_replies()
     }
 
-    /// Waits until no call waits for its reply, and this holds as well, or the connection is closed.
-    pub(super) fn wait_until(&self, deadline: Instant, holds: impl Fn() -> bool) {
+    /// Waits until no call waits for its reply, and this holds as well, or the connection is closed; false at
+    /// `deadline`.
+    pub(super) fn wait_unused(&self, deadline: Instant, holds: impl Fn() -> bool) -> bool {
+        self.wait_until(deadline, |state| state.outgoing.in_flight() == 0 && holds())
+    }
+
+    fn wait_until(&self, deadline: Instant, holds: impl Fn(&State) -> bool) -> bool {
         let mut state = lock(&self.state);
-        while !state.is_closed && now() < deadline {
-            if state.outgoing.in_flight() == 0 {
-                drop(state);
-                if holds() {
-                    return;
-                }
-                state = lock(&self.state);
+        loop {
+            if state.is_closed || holds(&state) {
+                return true;
+            }
+            if now() >= deadline {
+                return false;
             }
             let soon = deadline.min(now() + UNUSED_TICK);
             state = wait(&self.gone, state, Some(soon)).unwrap_or_else(|| lock(&self.state));
@@ -377,6 +415,9 @@ impl State {
             return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
         }
         let asked = asked(header);
+        if asked == Asked::Call && self.pause.is_some_and(|pause| pause.holds(header.object)) {
+            return Some(Err(NoReply::Paused));
+        }
         // A sign of life is wanted most when every call hangs.
         // And a call within one of the peer's must not wait for those that may wait for it.
         let has_room = match asked {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::Work;
-use super::calls::{Account, Calls, PendingCall, Settled, Who};
+use super::calls::{Account, Calls, Pause, PendingCall, Settled, Who};
 use super::ending::OnShutdown;
 use super::executor::Executor;
 use super::host::{Host, StreamEnd};
@@ -145,6 +145,8 @@ impl Setup {
 pub(crate) enum NoReply {
     Disconnected(DisconnectCause, Delivery),
     TimedOut(Delivery),
+    /// Another process takes the place of the peer, so the call was not sent.
+    Paused,
     /// As many calls as `limit` are in flight, and the caller does not wait for that.
     Busy {
         limit: u32,
@@ -408,8 +410,19 @@ impl Connection {
     }
 
     /// Waits until no call waits for its reply and neither side holds an object of the other.
-    pub fn wait_unused(&self, deadline: Instant) {
-        self.calls.wait_until(deadline, || self.held_objects() == 0 && self.lent_objects() == 0);
+    pub fn wait_unused(&self, deadline: Instant) -> bool {
+        // How much is lent is kept under a lock of its own, which is never held while this one is asked for.
+        self.calls.wait_unused(deadline, || self.held_objects() == 0 && self.lent_objects() == 0)
+    }
+
+    /// Does not let some calls begin, or lets all of them begin again. Those that do not can be made elsewhere.
+    pub fn pause(&self, pause: Option<Pause>) {
+        self.calls.pause(pause);
+    }
+
+    /// Waits until none of these calls runs; false at `deadline`.
+    pub fn wait_paused(&self, deadline: Instant) -> bool {
+        self.calls.wait_paused(deadline)
     }
 
     /// How many calls this side made.

@@ -130,6 +130,11 @@ impl Line {
         self.enter(lock(&self.state), Stage::Asleep);
     }
 
+    /// Lets calls go over the connection again that was there before.
+    pub fn wake(&self) {
+        self.enter(lock(&self.state), Stage::Up);
+    }
+
     /// Says that no other connection comes by itself: calls fail with this cause.
     pub fn end(&self, cause: DisconnectCause) {
         self.enter(lock(&self.state), Stage::Over(cause));
@@ -180,10 +185,11 @@ impl Place {
         lock(&self.line.state).ways[self.index].clone()
     }
 
-    /// Waits, as a thread, for the way of a connection that comes after this one, which is dead because of `cause`.
+    /// Waits, as a thread, for the way of a connection that comes after the one of this number, which is dead because of
+    /// `cause`.
     pub(crate) fn next(
         &self,
-        dead: &Way,
+        dead: Option<u64>,
         cause: DisconnectCause,
         deadline: Option<Instant>,
     ) -> Result<Way, NoReply> {
@@ -209,7 +215,7 @@ impl Place {
     /// Like [`next`](Self::next), for a task.
     pub(crate) fn next_async(
         &self,
-        dead: &Way,
+        dead: Option<u64>,
         cause: DisconnectCause,
         deadline: Option<Instant>,
     ) -> NextWay {
@@ -220,8 +226,8 @@ impl Place {
 /// What a call waits for.
 struct Wish {
     place: Place,
-    /// The connection that is dead.
-    dead: u64,
+    /// The connection that is dead, if one is.
+    dead: Option<u64>,
     cause: DisconnectCause,
     deadline: Option<Instant>,
     until: Instant,
@@ -229,7 +235,7 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(place: &Place, dead: &Way, cause: DisconnectCause, deadline: Option<Instant>) -> Self {
+    fn new(place: &Place, dead: Option<u64>, cause: DisconnectCause, deadline: Option<Instant>) -> Self {
         let patience = match place.line.while_down {
             WhileDown::Wait(limit) => limit,
             WhileDown::Fail => DEMAND_TIMEOUT,
@@ -237,7 +243,6 @@ impl Wish {
         let now = now();
         let until = now.checked_add(patience).unwrap_or(now + DEMAND_TIMEOUT);
         let until = deadline.map_or(until, |deadline| deadline.min(until));
-        let dead = dead.connection.id();
         Self { place: place.clone(), dead, cause, deadline, until, has_demanded: false }
     }
 
@@ -249,7 +254,7 @@ impl Wish {
         match &state.stage {
             Stage::Up => {
                 let way = &state.ways[self.place.index];
-                if way.connection.id() != self.dead {
+                if Some(way.connection.id()) != self.dead {
                     return Some(Ok(way.clone()));
                 }
                 // Who is to make another connection does not know yet that there has to be one.

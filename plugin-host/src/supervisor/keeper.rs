@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Way, within_deadline};
 use plugin_core::{AnyError, DisconnectCause, EndKind, GaveUp, Outage};
 
-use super::core::{Core, Order, Reason};
-use super::error::SwapError;
+use super::core::{Core, Reason};
 use super::event::Event;
 use super::failures::{Failures, Verdict};
 use super::policy::{Policy, Restart};
@@ -25,21 +24,25 @@ pub(super) type Initialise = Arc<dyn Fn(&PluginProcess) -> Result<(), AnyError> 
 
 /// Looks after one plugin, on a thread of its own.
 pub(super) struct Keeper {
-    core: Arc<Core>,
-    launcher: Box<Launcher>,
+    pub(super) core: Arc<Core>,
+    pub(super) launcher: Box<Launcher>,
+    /// What was there before the last swap, until the new one has proved itself.
+    pub(super) previous: Option<Box<Launcher>>,
+    /// The state of an old process, which ended before another one could take it over.
+    pub(super) inheritance: Option<Vec<u8>>,
     initialise: Vec<Initialise>,
-    policy: Policy,
-    failures: Failures,
-    phase: Phase,
+    pub(super) policy: Policy,
+    pub(super) failures: Failures,
+    pub(super) phase: Phase,
     /// Since when nothing can be called.
-    down_since: Instant,
-    spare: Option<Arc<PluginProcess>>,
+    pub(super) down_since: Instant,
+    pub(super) spare: Option<Arc<PluginProcess>>,
     /// Before when no spare is started: the last one failed.
     no_spare_before: Option<Instant>,
     waker: Waker,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Calls go to this process, since then.
     Up { watch: Box<Watch>, since: Instant },
     /// The plugin is started again then.
@@ -64,7 +67,7 @@ pub(super) enum Misstart {
 }
 
 impl Misstart {
-    fn outage(self, launcher: &Launcher) -> Outage {
+    pub(super) fn outage(self, launcher: &Launcher) -> Outage {
         match self {
             Self::Launch(cause) => {
                 let end = cause.end().cloned();
@@ -89,6 +92,8 @@ impl Keeper {
             waker: Arc::clone(&core).into(),
             core,
             launcher: Box::new(launcher),
+            previous: None,
+            inheritance: None,
             initialise,
             policy,
             phase: Phase::Over,
@@ -185,7 +190,22 @@ impl Keeper {
         }
         self.core.line.interrupt(DisconnectCause::Restarting(Arc::new(outage.clone())));
         self.tell(&Event::Crashed { generation, outage: outage.clone() });
-        self.failed(outage, uptime);
+        let previous = self.previous.take().filter(|_| uptime < self.policy.healthy_after);
+        let Some(previous) = previous else { return self.failed(outage, uptime) };
+        // What took the place of another one a moment ago does not do.
+        self.exchange(previous);
+        self.failed(outage.clone(), uptime);
+        let generation = self.core.state().generation;
+        self.tell(&Event::RolledBack { generation, outage });
+    }
+
+    /// Starts this plugin from now on; gives what was started before.
+    pub(super) fn exchange(&mut self, launcher: Box<Launcher>) -> Box<Launcher> {
+        if let Some(spare) = self.spare.take() {
+            // Nobody knows it.
+            let _ = spare.kill();
+        }
+        std::mem::replace(&mut self.launcher, launcher)
     }
 
     /// Starts the plugin again after a failure, now or later, or gives up.
@@ -208,7 +228,7 @@ impl Keeper {
     }
 
     /// Starts the plugin, or lets the spare one take over.
-    fn start_again(&mut self) {
+    pub(super) fn start_again(&mut self) {
         let spare = self.spare.take().filter(|spare| spare.exited().is_none());
         let started = match spare {
             Some(spare) => self.initialise(spare),
@@ -227,12 +247,26 @@ impl Keeper {
     }
 
     /// Starts a process and brings it to where its predecessors were.
-    fn launch(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
+    pub(super) fn launch(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
         let plugin = self.launch_bare()?;
+        if let Some(state) = &self.inheritance {
+            if let Err(misstart) = self.restore(&plugin, state) {
+                // Nobody uses it.
+                let _ = plugin.kill();
+                return Err(misstart);
+            }
+            self.inheritance = None;
+        }
         self.initialise(plugin)
     }
 
-    fn launch_bare(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
+    pub(super) fn restore(&self, plugin: &PluginProcess, state: &[u8]) -> Result<(), Misstart> {
+        plugin
+            .restore_state(state, self.launcher.start_timeout)
+            .map_err(|error| Misstart::Unfit(format!("cannot take over the state: {error}")))
+    }
+
+    pub(super) fn launch_bare(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
         let witness: Arc<dyn Witness> = Arc::clone(&self.core) as _;
         let started = self.launcher.start(Some(witness));
         self.core.has_started();
@@ -242,7 +276,7 @@ impl Keeper {
         Ok(plugin)
     }
 
-    fn initialise(&self, plugin: Arc<PluginProcess>) -> Result<Arc<PluginProcess>, Misstart> {
+    pub(super) fn initialise(&self, plugin: Arc<PluginProcess>) -> Result<Arc<PluginProcess>, Misstart> {
         if self.initialise.is_empty() {
             return Ok(plugin);
         }
@@ -265,7 +299,10 @@ impl Keeper {
     }
 
     /// Lets calls go to a process; gives the one before.
-    fn put_up(&mut self, plugin: Arc<PluginProcess>) -> Result<Option<Arc<PluginProcess>>, Misstart> {
+    pub(super) fn put_up(
+        &mut self,
+        plugin: Arc<PluginProcess>,
+    ) -> Result<Option<Arc<PluginProcess>>, Misstart> {
         let now = Instant::now();
         let mut state = self.core.state();
         let ways: Result<Vec<Way>, _> =
@@ -303,64 +340,14 @@ impl Keeper {
         self.tell(&Event::Idle);
     }
 
-    /// Has another process take the place of the one that runs, or starts one where none does.
-    fn carry_out(&mut self, order: Order) {
-        let Order { launcher, outcome } = order;
-        let outage = match self.replace(launcher) {
-            Ok(before) => {
-                self.failures.clear();
-                // Who waited may be gone; what was replaced ends all the same.
-                let _ = outcome.send(Ok(before));
-                return;
-            }
-            Err(outage) => outage,
-        };
-        let plugin = Arc::clone(&self.core.name);
-        let error = match self.phase {
-            Phase::Up { .. } => {
-                let generation = self.core.state().generation;
-                self.tell(&Event::RolledBack { generation, outage: outage.clone() });
-                SwapError::Failed { plugin, outage }
-            }
-            _ if self.core.is_stopping() => SwapError::ShutDown { plugin },
-            _ => {
-                self.tell(&Event::StartFailed { outage: outage.clone() });
-                SwapError::Down { plugin, outage }
-            }
-        };
-        let _ = outcome.send(Err(error));
-    }
-
-    fn replace(&mut self, launcher: Option<Box<Launcher>>) -> Result<Option<Arc<PluginProcess>>, Outage> {
-        let was_up = matches!(self.phase, Phase::Up { .. });
-        self.down_since = Instant::now();
-        let is_other = launcher.is_some();
-        let old = launcher.map(|launcher| std::mem::replace(&mut self.launcher, launcher));
-        match self.launch().and_then(|plugin| self.put_up(plugin)) {
-            Ok(before) => {
-                if is_other && let Some(spare) = self.spare.take() {
-                    // It is what was replaced.
-                    let _ = spare.kill();
-                }
-                let generation = self.core.state().generation;
-                if was_up {
-                    self.tell(&Event::Swapped { generation });
-                }
-                Ok(before.filter(|_| was_up))
-            }
-            Err(misstart) => {
-                let outage = misstart.outage(&self.launcher);
-                if let Some(old) = old {
-                    self.launcher = old;
-                }
-                Err(outage)
-            }
-        }
-    }
-
     /// Keeps a process that waits to take over, if the policy says so.
     fn keep_spare(&mut self) {
-        if !self.policy.warm_spare || !matches!(self.phase, Phase::Up { .. }) || self.core.is_stopping() {
+        let last = Arc::clone(self.core.state().last());
+        if !self.policy.warm_spare
+            || last.describe().is_exclusive()
+            || !matches!(self.phase, Phase::Up { .. })
+            || self.core.is_stopping()
+        {
             return;
         }
         if self.spare.as_ref().is_some_and(|spare| spare.exited().is_none()) {
@@ -385,7 +372,7 @@ impl Keeper {
         }
     }
 
-    fn tell(&self, event: &Event) {
+    pub(super) fn tell(&self, event: &Event) {
         self.core.bus.tell(&self.core.name, event);
     }
 }

@@ -7,6 +7,7 @@ mod failures;
 mod keeper;
 mod policy;
 mod supervised;
+mod swap;
 mod watch;
 
 use std::fmt;
