@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::copies::CopyCause;
 use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
@@ -75,6 +76,13 @@ pub enum LaunchCause {
         /// The directory.
         directory: PathBuf,
     },
+    /// There is no [private copy](crate::Launcher::private_copies) of it.
+    PrivateCopy {
+        /// The directory of private copies.
+        directory: PathBuf,
+        /// Why.
+        cause: CopyCause,
+    },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
     /// The host could not prepare the start: it may have no more descriptors, threads or temporary files.
@@ -143,6 +151,7 @@ impl LaunchCause {
             Self::WrongFormat { .. } => "wrong-format",
             Self::InterpreterMissing { .. } => "interpreter-missing",
             Self::BadDirectory { .. } => "bad-directory",
+            Self::PrivateCopy { .. } => "private-copy",
             Self::InsidePlugin => "inside-plugin",
             Self::Setup(_) => "setup-failed",
             Self::Spawn(_) => "spawn-failed",
@@ -210,6 +219,9 @@ impl fmt::Display for LaunchCause {
                 "its current directory was to be `{}`, which is not a directory; create it, or set another one",
                 directory.display()
             ),
+            Self::PrivateCopy { directory, cause } => {
+                write!(f, "there is no private copy of it in `{}`: {cause}", directory.display())
+            }
             Self::InsidePlugin => f.write_str(
                 "this process is itself a plugin, and starting itself again would never end; \
                  call `plugin_core::serve` first when `plugin_core::is_plugin_process()`",

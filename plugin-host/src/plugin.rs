@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
+use crate::copies::PrivateCopy;
 use crate::description::Description;
 use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
@@ -77,6 +78,8 @@ pub struct PluginProcess {
     /// Whether this program killed the plugin.
     killed: AtomicBool,
     reporter: Option<Arc<Reporter>>,
+    /// What runs, if it is a copy: it stays while this is there.
+    _copy: Option<PrivateCopy>,
 }
 
 impl PluginProcess {
@@ -88,6 +91,7 @@ impl PluginProcess {
         relay: Arc<Relay>,
         source: Source,
         reporter: Option<Arc<Reporter>>,
+        copy: Option<PrivateCopy>,
         settings: &Settings,
     ) -> io::Result<Self> {
         let report =
@@ -108,6 +112,7 @@ impl PluginProcess {
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
             reporter,
+            _copy: copy,
         })
     }
 
