@@ -68,3 +68,35 @@ impl Drop for Held {
         let _ = self.0.unlock();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What keeps a copy from being executed while a process that is being forked has it open for writing.
+    #[test]
+    fn a_lock_lasts_until_all_have_closed_the_file_that_took_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (writer, path) = file.into_parts();
+        assert!(try_take(&writer, Kind::Alone).unwrap());
+        // As a process has it that was forked.
+        let inherited = writer.try_clone().unwrap();
+        drop(writer);
+        let reader = File::open(&path).unwrap();
+        assert!(!try_take(&reader, Kind::Shared).unwrap());
+        drop(inherited);
+        assert!(try_take(&reader, Kind::Shared).unwrap());
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_given_back_although_others_have_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let held = Held::take(file.reopen().unwrap()).unwrap();
+        let inherited = held.0.try_clone().unwrap();
+        let other = file.reopen().unwrap();
+        assert!(!try_take(&other, Kind::Alone).unwrap());
+        drop(held);
+        assert!(try_take(&other, Kind::Alone).unwrap());
+        drop(inherited);
+    }
+}
