@@ -1,11 +1,14 @@
 //! What plugin-host needs of this crate. Not public API: it changes without notice, and plugin-host is
 //! pinned to the exact version of this crate for that reason.
 
+pub use crate::context::within_deadline;
 pub use crate::endpoint::ENDPOINT_VARIABLE;
+pub use crate::hooks::LifecycleClient;
 pub use crate::io::calls::{Account, PendingCall};
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
 pub use crate::io::host::{Events, StreamEnd};
+pub use crate::io::line::{Line, Place, Way, WhileDown};
 pub use crate::io::transport::Transport;
 pub use crate::proto::hello::{
     Extension, HostHello, InstanceHello, MethodHello, PluginHello, SECRET_LEN, Secret, WireLimits,

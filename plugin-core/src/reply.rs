@@ -45,15 +45,16 @@ impl Callee<'_> {
         }
     }
 
-    pub(crate) fn outcome<SO, SE, T, E>(&self, mut reply: Received) -> Result<T, E>
+    pub(crate) fn outcome<SO, SE, T, E>(&self, replied: Replied) -> Result<T, E>
     where
         SO: for<'de> DeserializeAs<'de, T>,
         SE: for<'de> DeserializeAs<'de, E>,
         E: From<CallError>,
     {
+        let Replied { mut reply, budget } = replied;
         match reply.frame.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, self.remote.connection.budget())?),
-            _ => Ok(self.decode::<SO, T>(&mut reply, self.remote.connection.budget())?),
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, budget)?),
+            _ => Ok(self.decode::<SO, T>(&mut reply, budget)?),
         }
     }
 
@@ -136,6 +137,13 @@ impl Callee<'_> {
         let Remote { plugin, interface, .. } = self.remote;
         CallTarget::new(Arc::clone(plugin), Arc::clone(interface), self.name)
     }
+}
+
+/// A reply that is not a failure.
+pub(crate) struct Replied {
+    pub(crate) reply: Received,
+    /// What decoding it may cost.
+    pub(crate) budget: Budget,
 }
 
 /// When a call has to be over, and how long it had for that.

@@ -135,6 +135,11 @@ pub enum LaunchCause {
         /// What is known of its process.
         end: Arc<ProcessEnd>,
     },
+    /// It runs and is not what it should be: it cannot be initialised, or says that it is not well.
+    Unfit {
+        /// What is wrong, as a sentence that goes on after the name of the plugin.
+        reason: String,
+    },
     /// The connection failed.
     Io(Arc<io::Error>),
 }
@@ -163,6 +168,7 @@ impl LaunchCause {
             Self::BrokeProtocol { .. } => "broke-protocol",
             Self::WrongApplication { .. } => "wrong-application",
             Self::Refused { .. } => "refused",
+            Self::Unfit { .. } => "unfit",
             Self::Io(_) => "connection-failed",
         }
     }
@@ -170,6 +176,10 @@ impl LaunchCause {
     /// What is known of the process that was started, if one was.
     #[must_use]
     pub fn process_end(&self) -> Option<&ProcessEnd> {
+        self.end().map(|end| &**end)
+    }
+
+    pub(crate) fn end(&self) -> Option<&Arc<ProcessEnd>> {
         match self {
             Self::Ended(end)
             | Self::ClosedConnection(end)
@@ -273,6 +283,7 @@ impl fmt::Display for LaunchCause {
             Self::Refused { reason, .. } => {
                 write!(f, "it refused: {}; report that to its author", harmless_line(reason, MAX_REASON))
             }
+            Self::Unfit { reason } => write!(f, "it {}", harmless_line(reason, MAX_REASON)),
             Self::Io(error) => write!(f, "the connection to it failed: {error}; try again"),
         }
     }

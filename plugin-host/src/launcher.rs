@@ -292,7 +292,7 @@ impl Launcher {
     /// # Errors
     /// [`LaunchError`] says why there is no plugin; no process of it is left behind.
     pub fn spawn(&mut self) -> Result<PluginProcess, LaunchError> {
-        self.start().map_err(|cause| LaunchError::new(&self.program, cause))
+        self.start(None).map_err(|cause| LaunchError::new(&self.program, cause))
     }
 }
 

@@ -47,6 +47,7 @@ mod relay;
 mod report;
 mod settings;
 mod start;
+mod supervisor;
 mod sys;
 mod thread;
 
@@ -57,4 +58,5 @@ pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
 pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
+pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
 pub use thread::{PluginThread, PluginThreadBuilder};

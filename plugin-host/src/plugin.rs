@@ -77,6 +77,8 @@ pub struct PluginProcess {
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
+    /// Why its connection was given up, as soon as that is decided.
+    verdict: Arc<OnceLock<DisconnectCause>>,
     reporter: Option<Arc<Reporter>>,
     /// What runs, if it is a copy: it stays while this is there.
     _copy: Option<PrivateCopy>,
@@ -96,7 +98,9 @@ impl PluginProcess {
     ) -> io::Result<Self> {
         let report =
             reporter.clone().map(|reporter| (reporter, Description::from_hello(greeted.hello.clone())));
-        let events = PluginEvents { process: Arc::clone(&process), source, report };
+        let verdict = Arc::new(OnceLock::new());
+        let events =
+            PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict), report };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
@@ -111,6 +115,7 @@ impl PluginProcess {
             shutdown_timeout: settings.shutdown_timeout,
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
+            verdict,
             reporter,
             _copy: copy,
         })
@@ -132,6 +137,53 @@ impl PluginProcess {
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {
         self.process.wait_end(deadline_in(timeout))
+    }
+
+    /// How many calls were made so far.
+    pub(crate) fn calls_made(&self) -> u64 {
+        self.peer.connection.made()
+    }
+
+    /// Whether a call runs, or one side holds an object of the other.
+    pub(crate) fn is_used(&self) -> bool {
+        let connection = &self.peer.connection;
+        connection.in_flight() > 0 || connection.held_objects() > 0 || connection.lent_objects() > 0
+    }
+
+    /// The oldest of the calls that were given up and go on; later ones have higher numbers.
+    pub(crate) fn oldest_abandoned_call(&self) -> Option<u64> {
+        self.peer.connection.oldest_abandoned()
+    }
+
+    /// Why calls of it fail now, if they do.
+    pub(crate) fn refusal(&self) -> Option<DisconnectCause> {
+        self.peer.connection.refusal().or_else(|| self.verdict.get().cloned())
+    }
+
+    /// Kills the plugin since it hangs, for this reason, which its calls fail with.
+    pub(crate) fn end_hung(&self, reason: &str) {
+        self.peer.connection.refuse_calls(DisconnectCause::Hung { reason: reason.to_owned() });
+        // Its end is seen by the thread that watches it.
+        let _ = self.process.kill();
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Waits until nothing of the plugin is in use, for `timeout` at most.
+    pub(crate) fn drain(&self, timeout: Duration) {
+        self.peer.connection.wait_unused(deadline_in(timeout));
+    }
+
+    /// What another process that takes the place of this one needs to know; `None` where there is nothing.
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        self.peer.save_state(timeout)
+    }
+
+    /// Gives the plugin what the one before it has saved.
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        self.peer.restore_state(state, timeout)
     }
 
     /// The JSON file with the [`CrashReport`](crate::CrashReport) of this process, once it is written, see
@@ -216,12 +268,20 @@ impl Drop for PluginProcess {
         if !self.peer.is_ours() {
             return;
         }
-        if self.process.end().is_none()
-            && let Err(error) = self.shutdown()
-        {
-            tracing::warn!(plugin = %self.peer.name, "{error}");
-        }
-        self.peer.connection.close(DisconnectCause::ShutDown);
+        let cause = match self.process.end() {
+            Some(end) => {
+                // Calls that wait are told what was read last, and then how it ended.
+                self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+                DisconnectCause::Ended(end)
+            }
+            None => {
+                if let Err(error) = self.shutdown() {
+                    tracing::warn!(plugin = %self.peer.name, "{error}");
+                }
+                DisconnectCause::ShutDown
+            }
+        };
+        self.peer.connection.close(cause);
         self.relay.wait_done(RELAY_TIMEOUT);
     }
 }
@@ -240,6 +300,7 @@ impl fmt::Debug for PluginProcess {
 struct PluginEvents {
     process: Arc<Process>,
     source: Source,
+    verdict: Arc<OnceLock<DisconnectCause>>,
     report: Option<(Arc<Reporter>, Description)>,
 }
 
@@ -259,19 +320,28 @@ impl Events for PluginEvents {
         if let Some(end) = ended {
             return DisconnectCause::Ended(end);
         }
+        let report = || self.process.report();
+        let cause = |end: &StreamEnd| match end {
+            StreamEnd::Closed => DisconnectCause::ClosedConnection(report()),
+            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
+                violation: "half a frame and then closed its connection".to_owned(),
+                end: report(),
+            },
+            StreamEnd::Violation(violation) => {
+                DisconnectCause::BrokeProtocol { violation: violation.clone(), end: report() }
+            }
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after: *after },
+            StreamEnd::Io(error) => {
+                DisconnectCause::Io(Arc::new(io::Error::new(error.kind(), error.to_string())))
+            }
+        };
+        // Before it ends, so that whoever sees its end knows why. Nobody else sets it.
+        let _ = self.verdict.set(cause(&end));
         // Its connection is of no use any more, and nothing else would end it.
         self.process.kill();
         match end {
-            StreamEnd::Closed => DisconnectCause::ClosedConnection(self.process.report()),
-            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
-                violation: "half a frame and then closed its connection".to_owned(),
-                end: self.process.report(),
-            },
-            StreamEnd::Violation(violation) => {
-                DisconnectCause::BrokeProtocol { violation, end: self.process.report() }
-            }
-            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
+            end => cause(&end),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::report::Reporter;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
-    pub(crate) fn start(&mut self) -> Result<PluginProcess, LaunchCause> {
+    pub(crate) fn start(&mut self, witness: Option<Arc<dyn Witness>>) -> Result<PluginProcess, LaunchCause> {
         let deadline = deadline_in(self.start_timeout);
         let copy = self.use_copy()?;
         let shares_stdin = self.stdin == Input::Inherit;
@@ -50,7 +50,8 @@ impl Launcher {
             HostEnd::Waiting(_) => Ok(()),
         };
         let connection = Arc::new(OnceLock::new());
-        let watcher = Watcher { source: source.clone(), connection: Arc::clone(&connection) };
+        let watcher =
+            Watcher { source: source.clone(), connection: Arc::clone(&connection), witness: witness.clone() };
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
@@ -58,6 +59,9 @@ impl Launcher {
             .map_err(setup_cause)?
             .map_err(|error| self.refusal(diagnose(&self.program, directory, error), copy.is_some()))?;
         relay.set_process(process.id());
+        if let Some(witness) = &witness {
+            witness.started(&process);
+        }
         let reporter = self.crash_reports.as_ref().map(|directory| {
             let timeout = self.settings.shutdown_timeout;
             Arc::new(Reporter::new(directory, &self.program, &self.command, timeout))
@@ -158,11 +162,21 @@ pub(crate) fn no_hello(error: HandshakeError, end: Arc<ProcessEnd>, after: Durat
     }
 }
 
+/// Wants to know of a process while it is started, and of its end.
+pub(crate) trait Witness: Send + Sync {
+    /// The process runs.
+    fn started(&self, process: &Arc<Process>);
+
+    /// The process has ended.
+    fn ended(&self);
+}
+
 /// Passes on what the thread that watches the process sees.
 struct Watcher {
     source: Source,
     /// The connection, once there is one.
     connection: Arc<OnceLock<Arc<dyn Transport>>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Observer for Watcher {
@@ -175,6 +189,9 @@ impl Observer for Watcher {
         // can still be read, and then the end comes.
         if let Some(transport) = self.connection.get() {
             transport.shut_down();
+        }
+        if let Some(witness) = &self.witness {
+            witness.ended();
         }
     }
 }

@@ -33,6 +33,8 @@ mod failures;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod launching;
@@ -61,6 +63,10 @@ mod stdin;
 mod stream_ends;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod supervision;
+#[cfg(test)]
+mod swapping;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -15,6 +15,10 @@ use crate::options::WhenFull;
 use crate::proto::frame::Header;
 use crate::proto::session::{Asked, Outgoing, Violation};
 
+/// How often it is looked whether a connection is still in use. It is asked only for one that is to be ended, in
+/// which a person does not notice as much, and calls that end should not be burdened with telling it.
+const UNUSED_TICK: Duration = Duration::from_millis(10);
+
 /// How a call that waits comes to its end.
 pub(super) type Settled = Result<Received, DisconnectCause>;
 
@@ -46,7 +50,7 @@ pub struct PendingCall {
 pub struct Account {
     /// The calls that waited for their replies, the oldest first.
     pub pending: Vec<PendingCall>,
-    /// How many calls this side made, signs of life included.
+    /// How many calls this side made.
     pub made: u64,
     /// How many replies came after their callers had given up.
     pub late_replies: u64,
@@ -308,6 +312,27 @@ impl Calls {
     /// How many replies came after their callers had given up.
     pub(super) fn late_replies(&self) -> u64 {
         lock(&self.state).outgoing.late_replies()
+    }
+
+    /// Waits until no call waits for its reply, and this holds as well, or the connection is closed.
+    pub(super) fn wait_until(&self, deadline: Instant, holds: impl Fn() -> bool) {
+        let mut state = lock(&self.state);
+        while !state.is_closed && now() < deadline {
+            if state.outgoing.in_flight() == 0 {
+                drop(state);
+                if holds() {
+                    return;
+                }
+                state = lock(&self.state);
+            }
+            let soon = deadline.min(now() + UNUSED_TICK);
+            state = wait(&self.gone, state, Some(soon)).unwrap_or_else(|| lock(&self.state));
+        }
+    }
+
+    /// The oldest of the calls that were given up and that the peer has not answered.
+    pub(super) fn oldest_abandoned(&self) -> Option<u64> {
+        lock(&self.state).outgoing.oldest_abandoned()
     }
 
     fn ended(&self, mut state: MutexGuard<'_, State>, waiter: Option<Waiter>) -> Option<Waiter> {

@@ -13,6 +13,7 @@ use super::reader::{FrameReader, ReadEnd};
 use super::seat::{Duty, Seat};
 use super::writer::FrameWriter;
 use super::{Mutex, lock, spawn};
+use crate::conduct::Conduct;
 use crate::error::DisconnectCause;
 use crate::record::Record;
 
@@ -97,6 +98,7 @@ impl Connection {
             theirs: hello.limits,
             peer: hello.name.as_str().into(),
             call_timeout,
+            conduct: Conduct::default(),
         };
         reader.set_limit(setup.max_message());
         reader.set_spin(spin);

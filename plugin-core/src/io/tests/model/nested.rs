@@ -12,6 +12,7 @@ use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::connection::Connection;
+use crate::io::line::Way;
 use crate::io::{Condvar, Mutex, lock, wait};
 use crate::outgoing::OutgoingCall;
 use crate::remote::Remote;
@@ -51,7 +52,7 @@ fn visit(closure: &Remote, number: u64) -> Result<u64, CallError> {
 }
 
 fn remote(connection: &Arc<Connection>) -> Remote {
-    Remote::new(Arc::clone(connection), 1, "p".into(), "Model", None)
+    Remote::new(Way::new(Arc::clone(connection), 1, []), "p".into(), "Model", None)
 }
 
 fn echo(remote: &Remote, number: u64) -> Result<u64, CallError> {
