@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::copies::CopyCause;
 use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
@@ -74,6 +75,13 @@ pub enum LaunchCause {
     BadDirectory {
         /// The directory.
         directory: PathBuf,
+    },
+    /// There is no [private copy](crate::Launcher::private_copies) of it.
+    PrivateCopy {
+        /// The directory of private copies.
+        directory: PathBuf,
+        /// Why.
+        cause: CopyCause,
     },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
@@ -148,6 +156,7 @@ impl LaunchCause {
             Self::WrongFormat { .. } => "wrong-format",
             Self::InterpreterMissing { .. } => "interpreter-missing",
             Self::BadDirectory { .. } => "bad-directory",
+            Self::PrivateCopy { .. } => "private-copy",
             Self::InsidePlugin => "inside-plugin",
             Self::Setup(_) => "setup-failed",
             Self::Spawn(_) => "spawn-failed",
@@ -220,6 +229,9 @@ impl fmt::Display for LaunchCause {
                 "its current directory was to be `{}`, which is not a directory; create it, or set another one",
                 directory.display()
             ),
+            Self::PrivateCopy { directory, cause } => {
+                write!(f, "there is no private copy of it in `{}`: {cause}", directory.display())
+            }
             Self::InsidePlugin => f.write_str(
                 "this process is itself a plugin, and starting itself again would never end; \
                  call `plugin_core::serve` first when `plugin_core::is_plugin_process()`",

@@ -30,6 +30,7 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod copies;
 mod description;
 mod diagnose;
 mod endpoint;
@@ -50,6 +51,7 @@ mod supervisor;
 mod sys;
 mod thread;
 
+pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;

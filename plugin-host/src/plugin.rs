@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
+use crate::copies::PrivateCopy;
 use crate::description::Description;
 use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
@@ -79,6 +80,8 @@ pub struct PluginProcess {
     /// Why its connection was given up, as soon as that is decided.
     verdict: Arc<OnceLock<DisconnectCause>>,
     reporter: Option<Arc<Reporter>>,
+    /// What runs, if it is a copy: it stays while this is there.
+    _copy: Option<PrivateCopy>,
 }
 
 impl PluginProcess {
@@ -90,6 +93,7 @@ impl PluginProcess {
         relay: Arc<Relay>,
         source: Source,
         reporter: Option<Arc<Reporter>>,
+        copy: Option<PrivateCopy>,
         settings: &Settings,
     ) -> io::Result<Self> {
         let report =
@@ -113,6 +117,7 @@ impl PluginProcess {
             killed: AtomicBool::new(false),
             verdict,
             reporter,
+            _copy: copy,
         })
     }
 

@@ -9,6 +9,7 @@ use plugin_core::__host::{
 };
 use plugin_core::{Handshake, ProcessEnd};
 
+use crate::copies::CopyCause;
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
 use crate::environment::{restore, scrub};
@@ -24,6 +25,7 @@ impl Launcher {
     /// Starts the plugin and waits until it has said hello.
     pub(crate) fn start(&mut self, witness: Option<Arc<dyn Witness>>) -> Result<PluginProcess, LaunchCause> {
         let deadline = deadline_in(self.start_timeout);
+        let copy = self.use_copy()?;
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(setup_cause)?;
@@ -53,8 +55,9 @@ impl Launcher {
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
-        let process =
-            started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
+        let process = started
+            .map_err(setup_cause)?
+            .map_err(|error| self.refusal(diagnose(&self.program, directory, error), copy.is_some()))?;
         relay.set_process(process.id());
         if let Some(witness) = &witness {
             witness.started(&process);
@@ -71,7 +74,7 @@ impl Launcher {
         let connected = met.and_then(|greeted| {
             relay.set_name(&greeted.hello.name);
             let (process, relay, source) = (Arc::clone(&process), Arc::clone(&relay), source.clone());
-            PluginProcess::connect(process, greeted, relay, source, reporter.clone(), &self.settings)
+            PluginProcess::connect(process, greeted, relay, source, reporter.clone(), copy, &self.settings)
                 .map_err(setup_cause)
         });
         if let Err(cause) = &connected {
@@ -82,6 +85,17 @@ impl Launcher {
             relay.wait_done(EXIT_GRACE);
         }
         connected
+    }
+
+    /// Why the system refused to start the program, or its copy.
+    fn refusal(&self, cause: LaunchCause, is_copy: bool) -> LaunchCause {
+        match (cause, &self.private_copies) {
+            // The copy has the right to be executed, and the original had it, too.
+            (LaunchCause::NotExecutable, Some(directory)) if is_copy => {
+                LaunchCause::PrivateCopy { directory: directory.clone(), cause: CopyCause::NoExecution }
+            }
+            (cause, _) => cause,
+        }
     }
 
     /// Makes sure that a plugin is for this application.

@@ -1,5 +1,6 @@
 //! Linux: process descriptors and process groups.
 
+pub(crate) mod file;
 pub(crate) mod program;
 
 use std::fs::{DirBuilder, File, Permissions};

@@ -5,6 +5,8 @@
 mod linux;
 
 #[cfg(target_os = "linux")]
+pub(crate) use linux::file::{FileIdentity, executable_file, is_ours, may_execute, permissions};
+#[cfg(target_os = "linux")]
 pub(crate) use linux::program::{ProgramKind, blames_a_file, identify};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
