@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::digest::SETTLED;
 use self::digest::{Digest, digest_of};
 use self::store::Store;
 use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
@@ -72,6 +73,13 @@ impl PrivateCopy {
     pub(crate) fn digest(&self) -> String {
         self.digest.to_string()
     }
+}
+
+/// What tells the program at `path` from others, and a digest of its content.
+pub(crate) fn digest_of_file(path: &Path) -> io::Result<(FileIdentity, String)> {
+    let mut file = File::open(path)?;
+    let identity = FileIdentity::of(&file)?;
+    Ok((identity, digest_of(&mut file, identity)?.to_string()))
 }
 
 /// Why there is no private copy of a program.

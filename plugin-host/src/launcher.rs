@@ -341,7 +341,7 @@ impl Launcher {
 }
 
 /// The path from the root, whatever the current directory is later.
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     // Fails for an empty path only, which is then not found.
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -24,8 +24,8 @@ use crate::report::Reporter;
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
     pub(crate) fn start(&mut self, witness: Option<Arc<dyn Witness>>) -> Result<PluginProcess, LaunchCause> {
-        let deadline = deadline_in(self.start_timeout);
         let copy = self.use_copy()?;
+        let deadline = deadline_in(self.start_timeout);
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(setup_cause)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_core::CallError;
 
-use super::policy::Policy;
+use super::policy::{MayStop, Policy};
 use crate::peer::HealthFuture;
 use crate::plugin::PluginProcess;
 
@@ -117,7 +117,14 @@ impl Watch {
         if calls != self.calls || is_used {
             (self.calls, self.used_at) = (calls, now);
         }
-        self.question.is_none() && now.saturating_duration_since(self.used_at) >= after
+        if self.question.is_some() || now.saturating_duration_since(self.used_at) < after {
+            return false;
+        }
+        let may_stop = self.policy.may_stop.as_ref().is_none_or(MayStop::ask);
+        if !may_stop {
+            self.used_at = now;
+        }
+        may_stop
     }
 }
 

@@ -55,6 +55,22 @@ pub(crate) fn is_ours(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// Whether nobody but the user of this process, root, and those to whom they give the right can change a file.
+pub(crate) fn is_ours_or_roots(metadata: &Metadata) -> bool {
+    is_ours(metadata) || metadata.uid() == 0
+}
+
+/// Whether every user may write to a file.
+pub(crate) fn may_be_written_by_all(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o002 != 0
+}
+
+/// Whether every user may replace the files of others in a directory.
+pub(crate) fn may_be_filled_by_all(metadata: &Metadata) -> bool {
+    const STICKY: u32 = 0o1000;
+    may_be_written_by_all(metadata) && metadata.mode() & STICKY == 0
+}
+
 /// What the owner of a file, its group and others may do with it, as `chmod` counts.
 pub(crate) fn permissions(metadata: &Metadata) -> u32 {
     metadata.mode() & 0o7777
