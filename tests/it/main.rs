@@ -54,6 +54,8 @@ mod oneway;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod plugin_set;
+#[cfg(test)]
 mod private_copies;
 #[cfg(test)]
 mod programs;
