@@ -1,9 +1,10 @@
 //! Tests with real plugin processes.
 
+// `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
+#[cfg(test)]
 mod cases;
 mod support;
 
-// `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
 #[cfg(test)]
 mod async_calls;
 #[cfg(test)]
