@@ -39,6 +39,14 @@ pub(crate) const ENDS: &[(Mishap, Status, &[&str])] = &[
         Status::Signal(6),
         &["it overflowed its stack (signal: 6", "has overflowed its stack"],
     ),
+    (
+        Mishap::StackOverflowOnThread,
+        Status::Signal(6),
+        &["it overflowed its stack (signal: 6", "has overflowed its stack"],
+    ),
+    (Mishap::Signal(4), Status::Signal(4), &["crashed (signal: 4"]),
+    (Mishap::Signal(7), Status::Signal(7), &["crashed (signal: 7"]),
+    (Mishap::Signal(8), Status::Signal(8), &["crashed (signal: 8"]),
     (Mishap::OutOfMemory, Status::Signal(6), &["it ran out of memory (signal: 6", "memory allocation of"]),
 ];
 
