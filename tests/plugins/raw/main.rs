@@ -146,6 +146,14 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
         host.send(&Hello::default().bytes());
         exit(5);
     }
+    if behaviour == "receives nothing" {
+        // Before its hello, so that the host never finds it otherwise.
+        if host.receive_hello().is_ok() {
+            host.shut_down(Shutdown::Read);
+            host.send(&Hello::default().bytes());
+        }
+        return;
+    }
     if host.greet().is_err() {
         return;
     }
@@ -178,7 +186,6 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
                 host.send(&frame(kind, call.call, &answer));
             });
         }
-        "receives nothing" => host.shut_down(Shutdown::Read),
         "answers byte by byte" => misdeeds::answer_byte_by_byte(host),
         "answers in another order" => misdeeds::answer_in_another_order(host, file),
         "calls back" => misdeeds::call_host_back(host, 1, file),
@@ -198,6 +205,10 @@ fn misbehave(host: &Host, call: u64, behaviour: &str) {
         "closes" => return host.close(),
         "exits" => exit(5),
         "ends what it sends" => return host.shut_down(Shutdown::Write),
+        "answers, and receives no more" => {
+            host.shut_down(Shutdown::Read);
+            frame(REPLY, call, &text(b"last words"))
+        }
         "daemonises" => misdeeds::daemonise(),
         "half a frame, then closes" => {
             host.send(&header(REPLY, 8, call)[..10]);
