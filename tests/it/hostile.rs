@@ -56,6 +56,11 @@ fn during_a_call() {
 }
 
 #[test]
+fn a_plugin_that_receives_no_more_is_ended() {
+    in_time("a plugin that receives no more", session::plugin_that_receives_no_more);
+}
+
+#[test]
 fn no_reply_in_time() {
     let threads = ["silent", "half a header", "half a payload", "is stopped"]
         .map(|how| start_thread(|| session::hangs(how)));
@@ -70,6 +75,7 @@ fn replies_that_cannot_be_decoded() {
         let bystander = Bystander::launch();
         for case in payload::HOSTILE {
             case.run();
+            case.run_as_arguments();
             bystander.check();
         }
         for (behaviour, case) in payload::HOSTILE_ERRORS {

@@ -1,5 +1,6 @@
 //! What can happen in the methods of a plugin.
 
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 
 use plugin_core::{CallError, DisconnectCause, Panicked};
@@ -58,8 +59,13 @@ fn launch() -> (PluginProcess, CrashClient) {
 
 /// A panic fails the call that raised it, and no other.
 pub(crate) fn panics() {
+    panic_with(0..PANICS.len());
+}
+
+/// Some of the panics.
+pub(crate) fn panic_with(which: Range<usize>) {
     let (plugin, client) = launch();
-    for (mishap, message) in PANICS {
+    for (mishap, message) in &PANICS[which] {
         let error = client.crash(*mishap).expect_err("it panics");
         let CallError::Panicked(panicked) = &error else { panic!("{mishap:?}: {error:?}") };
         let Panicked { message: told, location, backtrace, .. } = &**panicked;
@@ -76,6 +82,13 @@ pub(crate) fn panics() {
     }
     plugin.shutdown().expect("it ends in order");
     wait_until_gone(plugin.id());
+}
+
+/// The end of that name.
+pub(crate) fn end_by(name: &str) {
+    let found = ENDS.iter().find(|(mishap, ..)| format!("{mishap:?}") == name);
+    let (mishap, status, says) = found.unwrap_or_else(|| panic!("no end is called {name}"));
+    end(*mishap, *status, says);
 }
 
 /// The end of the process fails all its calls.

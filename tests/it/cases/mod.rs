@@ -44,6 +44,11 @@ impl Bystander {
         Self { echo: plugin.client().expect("it has an echo"), gate, held, plugin }
     }
 
+    /// Another way to call it.
+    pub(crate) fn echo(&self) -> EchoClient {
+        self.echo.clone()
+    }
+
     /// Asserts that it still answers.
     #[track_caller]
     pub(crate) fn check(&self) {

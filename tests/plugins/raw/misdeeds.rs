@@ -36,7 +36,8 @@ pub(crate) fn answer_in_another_order(host: &Host, count: &str) {
             let order = |index: &usize| (index * 7919) % count;
             let mut indices: Vec<usize> = (0..count).collect();
             indices.sort_by_key(order);
-            let bytes: Vec<u8> = indices.iter().flat_map(|index| std::mem::take(&mut answers[*index])).collect();
+            let bytes: Vec<u8> =
+                indices.iter().flat_map(|index| std::mem::take(&mut answers[*index])).collect();
             answers.clear();
             host.send(&bytes);
         }
@@ -59,7 +60,9 @@ pub(crate) fn call_host_back(host: &Host, id: u64, file: &str) {
             let outcome = match (incoming.kind, incoming.payload.first()) {
                 (REPLY, _) => "taken".to_owned(),
                 // The reason stands at the end.
-                (FAILURE_REPLY, Some(3)) => format!("refused: {}", String::from_utf8_lossy(&incoming.payload[4..])),
+                (FAILURE_REPLY, Some(3)) => {
+                    format!("refused: {}", String::from_utf8_lossy(&incoming.payload[4..]))
+                }
                 (kind, first) => format!("a frame of kind {kind}, {first:?}"),
             };
             host.send(&frame(REPLY, caller, &text(outcome.as_bytes())));

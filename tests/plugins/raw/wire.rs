@@ -55,7 +55,8 @@ pub(crate) fn call_back(id: u64, parent: u64, method: &str, arguments: &[u8]) ->
 
 /// FNV-1a.
 fn method_id(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A whole frame with flags.
