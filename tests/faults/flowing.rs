@@ -10,14 +10,15 @@ use plugin_host::{Launcher, Output};
 use tests::{Echo, EchoClient, Shapes, ShapesClient};
 
 use crate::cases::session;
-use crate::check::peak_of;
+use crate::frames::{at_once, sessions};
+use crate::memory::peak_of;
 use crate::support::{
     EMBEDDED_HOST, RAW, Raw, assert_says, cause, child_id, temporary_directory, wait_until_gone,
 };
 
 /// How much memory a flood of lines may cost the host, in KiB. A mebibyte of each stream may wait, and as much may be on
 /// its way.
-const FLOOD_COSTS: u64 = 16 * 1024;
+const FLOOD_COSTS: usize = 16 * 1024;
 
 /// How many bytes the plugin that floods stderr writes, as it says itself.
 const FLOOD: u64 = 64 << 20;
@@ -56,8 +57,7 @@ pub(crate) fn no_stdout_and_stderr() {
 
 /// A plugin that ends what it sends is one that closes its connection, and so is one that ends what it receives.
 pub(crate) fn one_direction_only() {
-    crate::frames::sessions(&["ends what it sends"]);
-    session::plugin_that_receives_no_more();
+    at_once(&[|| sessions(&["ends what it sends"]), session::plugin_that_receives_no_more]);
 }
 
 /// A writer that counts, and waits where it is told to.
@@ -87,7 +87,7 @@ pub(crate) fn flood_of_stderr() {
         let output = Output::Writer(Box::new(writer));
         let plugin = raw.launcher("floods stderr").stderr(output).spawn().unwrap();
         let shapes: ShapesClient = plugin.client().unwrap();
-        let peak = peak_of(|| {
+        let ((), peak) = peak_of(|| {
             assert_eq!(shapes.text().unwrap(), "said");
             assert_eq!(plugin.client::<EchoClient>().unwrap().number(7).unwrap(), 7);
         });

@@ -12,13 +12,14 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use tests::{Crash, CrashClient, Echo, EchoClient, Mishap};
 
 use crate::flowing::output_of;
+use crate::frames::at_once;
 use crate::support::{
     EMBEDDED_HOST, ODD_HOST, RAW, Raw, SHORT, WELL_BEHAVED, assert_says, crashing, kill_hard, start,
     temporary_directory, wait_for, wait_until_gone, well_behaved,
 };
 
-/// How often plugins end and start again in a single run of the table, in each of the ways.
-const ROUNDS: u64 = 10;
+/// How often plugins end and start again in a single run of the table, in each of the ways, on each of some threads.
+const ROUNDS: u64 = 2;
 
 /// A user that owns nothing, whose processes and threads are counted apart from those of others.
 const NOBODY: u32 = 64_321;
@@ -35,7 +36,7 @@ fn spawn(command: &mut Command) -> Child {
 
 /// A host that ends while its plugin runs, in each way that it can.
 pub(crate) fn host_that_ends() {
-    for (how, status) in [("panics", 101), ("exits", 3), ("returns", 0), ("forgets", 0)] {
+    fn ends(how: &str, status: i32) {
         let mut host = spawn(Command::new(ODD_HOST).args([how, WELL_BEHAVED]));
         let mut line = String::new();
         BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -43,6 +44,7 @@ pub(crate) fn host_that_ends() {
         assert_eq!(host.wait().unwrap().code(), Some(status), "{how}");
         wait_until_gone(id);
     }
+    at_once(&[|| ends("panics", 101), || ends("exits", 3), || ends("returns", 0), || ends("forgets", 0)]);
 }
 
 /// A client, then its plugin, and the other way round, each while the other is used.
@@ -70,6 +72,10 @@ pub(crate) fn dropped_in_either_order() {
 
 /// Plugins that end by a kill, an exit, an abort and a closed connection, one after the other.
 pub(crate) fn many_starts_and_ends() {
+    at_once(&[starts_and_ends as fn(); 8]);
+}
+
+fn starts_and_ends() {
     let raw = Raw::new();
     for round in 0..ROUNDS {
         let plugin = well_behaved(&[]).spawn().unwrap();

@@ -29,6 +29,8 @@ mod held;
 #[cfg(test)]
 mod living;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 #[path = "../it/support.rs"]

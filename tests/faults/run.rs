@@ -75,7 +75,7 @@ fn do_cases(soak: Option<Duration>) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         // The case that failed may have left threads that nobody can join.
-        ExitCode::FAILURE
+        std::process::exit(1)
     }
 }
 
@@ -120,6 +120,7 @@ fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
                 worst.slowest = worst.slowest.max(report.slowest);
                 worst.left = worst.left.max(report.left);
                 worst.peak = worst.peak.max(report.peak);
+                worst.resident = worst.resident.max(report.resident);
             }
             Some(Err(error)) => {
                 print_title(case);
@@ -139,9 +140,9 @@ fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
     }
     println!("{} faults in {:.0?}, none failed: {totals:?}", totals.values().sum::<u64>(), begin.elapsed());
     println!(
-        "the bystander answered {calls} calls, the slowest in {:.1?}; at most {} KiB more memory while a case ran, \
-         {} KiB after one",
-        worst.slowest, worst.peak, worst.left
+        "the bystander answered {calls} calls, the slowest in {:.1?}; the heap grew by {} KiB at most while a case ran, \
+         by {} KiB after one; the memory of the process by {} KiB",
+        worst.slowest, worst.peak, worst.left, worst.resident
     );
     true
 }
@@ -169,9 +170,9 @@ fn print_title(case: &Case) {
 }
 
 fn print_report(report: &Report) {
-    let Report { took, calls, slowest, peak, left } = report;
+    let Report { took, calls, slowest, peak, left, resident } = report;
     println!(
-        "       ok in {took:.0?}; bystander: {calls} calls, slowest {slowest:.1?}; memory: peak +{} KiB, left {} KiB",
-        peak, left
+        "       ok in {took:.0?}; bystander: {calls} calls, slowest {slowest:.1?}; heap +{peak} KiB, then +{left}; \
+         resident +{resident}"
     );
 }

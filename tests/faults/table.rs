@@ -104,8 +104,11 @@ const START: &[Case] = &[
         "it sends half a hello, then nothing, or closes",
         "`LaunchCause::TimedOut`, or `ClosedConnection`; killed",
         Run(|| {
-            frames::slow_starts(&["half a preamble", "half a hello"]);
-            frames::starts(&["half a hello, then closes", "closes"]);
+            frames::at_once(&[
+                || frames::slow_starts(&["half a preamble", "half a hello"]),
+                || frames::starts(&["half a hello, then closes"]),
+                || frames::starts(&["closes"]),
+            ]);
         }),
     ),
     case(
@@ -168,8 +171,10 @@ const START: &[Case] = &[
         "it says hello and reads nothing afterwards",
         "calls end at their timeout; a shutdown says why the plugin had been given up",
         Run(|| {
-            stall::a_caller_that_gives_up_while_the_plugin_does_not_read();
-            stall::the_shutdown_of_a_plugin_that_was_given_up_says_why();
+            frames::at_once(&[
+                stall::a_caller_that_gives_up_while_the_plugin_does_not_read,
+                stall::the_shutdown_of_a_plugin_that_was_given_up_says_why,
+            ]);
         }),
     ),
     case(
@@ -374,9 +379,12 @@ const FRAMES: &[Case] = &[
         "half a frame, then the end, or nothing",
         "a closed connection, or the end of the process; without an end the timeout of the call",
         Run(|| {
-            frames::sessions(&["half a frame, then closes", "half a frame, then exits", "exits"]);
-            session::hangs("half a header");
-            session::hangs("half a payload");
+            frames::at_once(&[
+                || frames::sessions(&["half a frame, then closes"]),
+                || frames::sessions(&["half a frame, then exits", "exits"]),
+                || session::hangs("half a header"),
+                || session::hangs("half a payload"),
+            ]);
         }),
     ),
     case(
@@ -446,8 +454,10 @@ const FLOW: &[Case] = &[
         "it stops to read",
         "`DisconnectCause::StoppedReading` after the stall timeout; killed",
         Run(|| {
-            stall::a_plugin_that_does_not_read();
-            stall::a_plugin_that_pings_and_does_not_read();
+            frames::at_once(&[
+                stall::a_plugin_that_does_not_read,
+                stall::a_plugin_that_pings_and_does_not_read,
+            ]);
         }),
     ),
     case(
@@ -455,8 +465,10 @@ const FLOW: &[Case] = &[
         "it is stopped by SIGSTOP",
         "calls and pings time out; it is killed all the same",
         Run(|| {
-            session::hangs("is stopped");
-            stall::a_stopped_plugin_answers_no_ping_and_can_be_ended();
+            frames::at_once(&[
+                || session::hangs("is stopped"),
+                stall::a_stopped_plugin_answers_no_ping_and_can_be_ended,
+            ]);
         }),
     ),
     case(63, "it closes its connection and lives on", "`DisconnectCause::ClosedConnection`; killed", {
@@ -486,8 +498,7 @@ const FLOW: &[Case] = &[
         "it ends, and a child of it holds stdout, stderr and the connection",
         "the end is known at once, by the process; its group is killed",
         Run(|| {
-            session::child_keeps_everything();
-            crash::children();
+            frames::at_once(&[session::child_keeps_everything, crash::children]);
         }),
     ),
     case(
@@ -504,10 +515,12 @@ const LIFE: &[Case] = &[
         "the host is killed: its plugin idles, works, hangs, shuts down, is stopped or has children",
         "the plugin and its children end, and its value is dropped before",
         Run(|| {
-            hosts::a_plugin_does_not_outlive_its_host();
-            hosts::a_stopped_plugin_does_not_outlive_its_host();
-            hosts::a_child_of_a_plugin_does_not_outlive_its_host();
-            hosts::the_value_of_a_plugin_is_dropped_when_its_host_is_killed();
+            frames::at_once(&[
+                hosts::a_plugin_does_not_outlive_its_host,
+                hosts::a_stopped_plugin_does_not_outlive_its_host,
+                hosts::a_child_of_a_plugin_does_not_outlive_its_host,
+                hosts::the_value_of_a_plugin_is_dropped_when_its_host_is_killed,
+            ]);
         }),
     ),
     case(
@@ -535,9 +548,11 @@ const LIFE: &[Case] = &[
         "it ignores the request to end, and SIGTERM, or a method hangs",
         "killed at the shutdown timeout: `ShutdownError::TimedOut`; a method that hangs is cut off",
         Run(|| {
-            living::deaf_plugin();
-            ends::the_first_shutdown_decides_what_later_ones_say();
-            crash::hang();
+            frames::at_once(&[
+                living::deaf_plugin,
+                ends::the_first_shutdown_decides_what_later_ones_say,
+                crash::hang,
+            ]);
         }),
     ),
     case(77, "its process id is used again", "", Pending("attach")),

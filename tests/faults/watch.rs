@@ -15,6 +15,9 @@ const INSIDE: &str = "FAULTS_INSIDE";
 /// hangs where no case notices.
 const TABLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
+/// Panics of cases that fail would read the symbols of the program, and keep them.
+const BACKTRACE: (&str, &str) = ("RUST_BACKTRACE", "0");
+
 /// Keeps glibc from holding on to memory that was given back, so that what a case leaves can be told from that: each large
 /// piece has a mapping of its own, and there is one heap for all threads.
 const MALLOC: [(&str, &str); 3] =
@@ -31,7 +34,12 @@ pub(crate) fn run(soak: Option<Duration>) -> ExitCode {
     let directory = temporary_directory();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(env::args_os().skip(1)).env(INSIDE, "1").env("TMPDIR", directory.path()).envs(MALLOC);
+    command
+        .args(env::args_os().skip(1))
+        .env(INSIDE, "1")
+        .env("TMPDIR", directory.path())
+        .envs(MALLOC)
+        .envs([BACKTRACE]);
     #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
     let mut host = command.spawn().unwrap();
     let deadline = Instant::now() + TABLE_TIMEOUT + soak.unwrap_or_default();

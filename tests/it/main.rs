@@ -2,7 +2,9 @@
 
 // `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
 #[cfg(test)]
+#[expect(dead_code, reason = "some of it is for `faults`")]
 mod cases;
+#[expect(dead_code, reason = "some of it is for `faults`")]
 mod support;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::support::{MORTAL_HOST, temporary_directory, wait_for, wait_until_gone};
+use crate::support::{MORTAL_HOST, start, temporary_directory, wait_for, wait_until_gone};
 
 /// Starts a host, reads the process ids that it prints, kills it when `before` has seen them, and waits until nobody of
 /// them is left.
@@ -25,8 +25,9 @@ pub(crate) fn kill_host(arguments: &[&str], count: usize, before: impl FnOnce(&[
 pub(crate) fn a_plugin_does_not_outlive_its_host() {
     // While it waits for a method, while it shuts the plugin down and a method hangs, while a method needs a processor, and
     // with a plugin that does not end when it is dropped.
-    for mode in ["wait", "drain", "toil", "stick"] {
-        kill_host(&[mode], 1, |_| {});
+    let threads = ["wait", "drain", "toil", "stick"].map(|mode| start(move || kill_host(&[mode], 1, |_| {})));
+    for thread in threads {
+        thread.join().unwrap();
     }
 }
 
