@@ -446,6 +446,8 @@ mod guide {
     struct Calls;
     #[doc = include_str!("../docs/guide/errors.md")]
     struct Errors;
+    #[doc = include_str!("../docs/guide/hooks.md")]
+    struct Hooks;
     #[doc = include_str!("../docs/guide/interfaces.md")]
     struct Interfaces;
     #[doc = include_str!("../docs/guide/objects.md")]

@@ -143,6 +143,18 @@ impl State {
     }
 }
 
+/// Runs something whose calls end at `deadline`, however long they may take otherwise.
+#[doc(hidden)]
+pub fn within_deadline<R>(deadline: Instant, run: impl FnOnce() -> R) -> R {
+    let state = State {
+        deadline: Some(current_deadline().map_or(deadline, |outer| outer.min(deadline))),
+        origin: None,
+        is_cancelled: AtomicBool::new(false),
+        waker: Mutex::new(None),
+    };
+    Arc::new(state).enter(run)
+}
+
 /// Puts back what was current before, also when a method panics.
 struct Outer(Option<Arc<State>>);
 

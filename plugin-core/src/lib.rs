@@ -51,6 +51,7 @@ extern crate self as plugin_core;
 
 mod callback;
 mod check;
+mod conduct;
 mod context;
 mod dynamic;
 mod endpoint;
@@ -61,6 +62,7 @@ mod error;
 pub mod forward;
 mod guard;
 mod handover;
+mod hooks;
 mod identity;
 mod incoming;
 mod interface;
@@ -83,6 +85,7 @@ mod sync;
 mod sys;
 #[doc(hidden)]
 pub mod text;
+mod tries;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -95,15 +98,18 @@ pub mod __host;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use conduct::PanicPolicy;
 pub use context::{CallContext, call};
 pub use error::{
     AnyError, Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected,
-    Encoding, EndKind, Failed, NoThread, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge, Unsupported,
+    Encoding, EndKind, Failed, GaveUp, NoThread, Outage, Panicked, ProcessEnd, TimedOut, TooDeep, TooLarge,
+    Unsupported,
 };
 #[cfg(feature = "tracing")]
 pub use forward::log_layer;
 #[cfg(feature = "log")]
 pub use forward::logger;
+pub use hooks::Hooks;
 pub use interface::{Client, Interface, Method, Service, method_id};
 pub use options::WhenFull;
 pub use plugin::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE, Handshake, Plugin, Registry};

@@ -1,5 +1,6 @@
 //! A call of this side: encoding its arguments and sending it. Generated clients use it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,19 +9,24 @@ use crate::callback::Callback;
 use crate::context::current_call;
 use crate::error::{CallError, Delivery, TooLarge};
 use crate::io::begun::Begun;
+use crate::io::connection::NoReply;
 use crate::io::future::CallFuture;
-use crate::io::objects::{Loan, Received};
+use crate::io::line::Way;
+use crate::io::parcel::Parcel;
 use crate::options::WhenFull;
 use crate::proto::codec::{EncodeError, Message};
 use crate::proto::frame::{Header, Kind};
 use crate::proto::message::CallPrefix;
 use crate::remote::Remote;
-use crate::reply::{Callee, Timing, no_reply};
+use crate::reply::{Callee, Replied};
 use crate::shape::{DeserializeAs, Same, SerializeAs};
+use crate::tries::Tries;
 
 /// A call being made: its arguments are added one by one, then it is sent and its reply decoded.
 pub struct OutgoingCall<'r> {
     callee: Callee<'r>,
+    /// How the peer is reached, unless that changes before the call is sent.
+    way: Cow<'r, Way>,
     draft: Draft<'r>,
     /// What the peer may call meanwhile, by position.
     callbacks: Vec<&'r dyn Callback>,
@@ -37,6 +43,8 @@ struct Draft<'m> {
     message: Message<'m>,
     /// What the attributes say; [`Duration::MAX`] is no limit.
     timeout: Option<Duration>,
+    /// Whether it may run twice without harm.
+    is_idempotent: bool,
     /// The first argument that could not be encoded.
     error: Option<CallError>,
 }
@@ -45,12 +53,14 @@ impl<'r> OutgoingCall<'r> {
     /// Starts a call of the method `name`, whose wire id is `id`.
     #[must_use]
     pub fn new(remote: &'r Remote, name: &'static str, id: u64) -> Self {
-        let limit = remote.connection.max_message();
-        let parent = remote.lender.or_else(|| current_call(remote.connection.id()));
+        let way = remote.way();
+        let limit = way.connection.max_message();
+        let parent = remote.lender.or_else(|| current_call(way.connection.id()));
         let message = Message::of_call(parent.is_some());
         Self {
             callee: Callee { remote, name },
-            draft: Draft { id, parent, message, timeout: None, error: None },
+            way,
+            draft: Draft { id, parent, message, timeout: None, is_idempotent: false, error: None },
             callbacks: Vec::new(),
             limit,
         }
@@ -64,6 +74,11 @@ impl<'r> OutgoingCall<'r> {
     /// Lets the call take as long as it does, unless the client says otherwise.
     pub fn no_timeout(&mut self) {
         self.draft.timeout = Some(Duration::MAX);
+    }
+
+    /// Says that the call may run twice without harm.
+    pub fn idempotent(&mut self) {
+        self.draft.is_idempotent = true;
     }
 
     /// Lowers the limit of the arguments to this many bytes.
@@ -172,7 +187,7 @@ impl<'r> OutgoingCall<'r> {
     /// Sends the call of a method that nobody waits for, and that has no place for an error: one that cannot be sent
     /// is counted.
     pub fn oneway(self) {
-        let connection = Arc::clone(&self.callee.remote.connection);
+        let connection = Arc::clone(&self.way.connection);
         if self.send().is_err() {
             connection.count_failed_oneway();
         }
@@ -191,11 +206,17 @@ impl<'r> OutgoingCall<'r> {
         if self.callee.remote.lender.is_none() && self.draft.parent.take().is_some() {
             self.draft.message.drop_parent();
         }
-        let Self { callee, draft, .. } = self;
-        let Sealed { header, message, loan, timing } = draft.seal(callee)?;
-        let Remote { connection, when_full, .. } = callee.remote;
-        let sent = connection.send(header, message, loan, *when_full, timing.deadline);
-        sent.map_err(|error| no_reply(error, callee.target(), timing))
+        let Self { callee, way, mut draft, .. } = self;
+        let when_full = callee.remote.when_full;
+        let mut tries = Tries::begin(callee, way, draft.timeout);
+        loop {
+            let (header, mut parcel) = draft.seal(&tries)?;
+            let sent = tries.way.connection.send(header, &mut parcel, when_full, tries.timing.deadline);
+            match sent {
+                Err(error) => draft.message = tries.again(error, parcel)?,
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     /// Like [`value`](Self::value), for a task: the call is sent when the future is polled, and cancelled when
@@ -221,68 +242,82 @@ impl<'r> OutgoingCall<'r> {
     }
 
     /// Sends the call when it is polled, and waits for a reply that is not a failure.
-    pub(crate) fn reply_async(self) -> impl Future<Output = Result<Received, CallError>> + Send + use<> {
-        let Self { callee: Callee { remote, name }, draft, .. } = self;
-        let remote = remote.clone();
-        let draft = Draft { message: draft.message.into_owned(), ..draft };
+    pub(crate) fn reply_async(self) -> impl Future<Output = Result<Replied, CallError>> + Send + use<> {
+        let Self { callee: Callee { remote, name }, way, draft, .. } = self;
+        let (remote, way) = (remote.clone(), way.into_owned());
+        let mut draft = Draft { message: draft.message.into_owned(), ..draft };
         async move {
-            let callee = Callee { remote: &remote, name };
-            let Sealed { header, message, loan, timing } = draft.seal(callee)?;
-            let connection = Arc::clone(&remote.connection);
-            let (when_full, deadline) = (remote.when_full, timing.deadline);
-            let reply = CallFuture::new(connection, header, message, loan, when_full, deadline).await;
-            callee.received(reply, timing)
+            let mut tries = Tries::begin(Callee { remote: &remote, name }, Cow::Owned(way), draft.timeout);
+            loop {
+                let (header, parcel) = draft.seal(&tries)?;
+                let connection = Arc::clone(&tries.way.connection);
+                let deadline = tries.timing.deadline;
+                let mut call = CallFuture::new(connection, header, parcel, remote.when_full, deadline);
+                match (&mut call).await {
+                    Err(error) => draft.message = tries.again_async(error, call.into_parcel()).await?,
+                    Ok(reply) => return tries.replied(reply),
+                }
+            }
         }
     }
 
     /// Sends the call, and leaves it to the caller to wait for the reply.
     pub(crate) fn begin(self, when_full: WhenFull, deadline: Option<Instant>) -> Result<Begun, CallError> {
-        let Self { callee, draft, .. } = self;
-        let Sealed { header, message, loan, timing } = draft.seal(callee)?;
-        let deadline = deadline.into_iter().chain(timing.deadline).min();
-        let begun = callee.remote.connection.begin_call(header, message, loan, when_full, deadline);
-        begun.map_err(|error| no_reply(error, callee.target(), timing))
+        let Self { callee, way, mut draft, .. } = self;
+        let tries = Tries::begin(callee, way, draft.timeout);
+        let (header, mut parcel) = draft.seal(&tries)?;
+        let deadline = deadline.into_iter().chain(tries.timing.deadline).min();
+        let begun = tries.way.connection.begin_call(header, &mut parcel, when_full, deadline);
+        begun.map_err(|error| tries.failed(error))
     }
 
     /// Sends the call and waits for a reply that is not a failure.
-    pub(crate) fn reply(self) -> Result<Received, CallError> {
-        let Self { callee, draft, callbacks, .. } = self;
-        let Sealed { header, message, loan, timing } = draft.seal(callee)?;
-        let Remote { connection, when_full, .. } = callee.remote;
-        let reply = connection.call(header, message, loan, &callbacks, *when_full, timing.deadline);
-        callee.received(reply, timing)
+    pub(crate) fn reply(self) -> Result<Replied, CallError> {
+        let Self { callee, way, mut draft, callbacks, .. } = self;
+        let when_full = callee.remote.when_full;
+        // They may have been called, and would be once more.
+        draft.is_idempotent &= callbacks.is_empty();
+        let mut tries = Tries::begin(callee, way, draft.timeout);
+        loop {
+            let (header, mut parcel) = draft.seal(&tries)?;
+            let (connection, deadline) = (&tries.way.connection, tries.timing.deadline);
+            match connection.call(header, &mut parcel, &callbacks, when_full, deadline) {
+                Err(error) => draft.message = tries.again(error, parcel)?,
+                Ok(reply) => return tries.replied(reply),
+            }
+        }
     }
 }
 
-/// What is to be sent, and until when its reply is waited for.
-struct Sealed<'m> {
-    header: Header,
-    message: Message<'m>,
-    loan: Loan,
-    timing: Timing,
-}
-
 impl<'m> Draft<'m> {
-    fn seal(self, callee: Callee<'_>) -> Result<Sealed<'m>, CallError> {
-        let Self { id, parent, mut message, timeout, error } = self;
-        if let Some(error) = error {
+    /// Makes a parcel of the message, for the connection of this try.
+    fn seal(&mut self, tries: &Tries<'_>) -> Result<(Header, Parcel<'m>), CallError> {
+        if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let Remote { connection, object, .. } = callee.remote;
-        let timing = Timing::start(callee.remote.timeout.or(timeout).or(callee.remote.default_timeout));
-        if timing.after.is_zero() {
-            return Err(CallError::timed_out(callee.target(), timing.after, Delivery::NotSent));
+        let Tries { callee, way, timing, left, .. } = tries;
+        if left.is_zero() {
+            return Err(tries.failed(NoReply::TimedOut(Delivery::NotSent)));
         }
-        message.set_prefix(CallPrefix::new(timing.deadline.map(|_| timing.after), parent));
-        let loan = connection.lend(&mut message).map_err(|reason| callee.not_encoded(None, reason))?;
+        let mut message = std::mem::take(&mut self.message);
+        if tries.is_elsewhere && callee.remote.lender.is_none() && self.parent.take().is_some() {
+            // The call that it is made in came from a process that is gone.
+            message.drop_parent();
+        }
+        message.set_prefix(CallPrefix::new(timing.deadline.map(|_| *left), self.parent));
+        let mut parcel =
+            Parcel::seal(&way.connection, message).map_err(|reason| callee.not_encoded(None, reason))?;
+        if self.is_idempotent && callee.remote.place().is_some() {
+            parcel.keep();
+        }
         let header = Header {
-            object: *object,
-            method: id,
-            handles: !loan.is_empty(),
-            nested: parent.is_some(),
+            object: way.object,
+            method: self.id,
+            handles: parcel.has_handles(),
+            nested: self.parent.is_some(),
             ..Header::bare(Kind::Call)
         };
-        Ok(Sealed { header, message, loan, timing })
+        Ok((header, parcel))
     }
 }
 

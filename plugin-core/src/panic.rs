@@ -5,6 +5,7 @@ use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::callback::CallbackFailed;
 use crate::text::bounded;
@@ -75,6 +76,14 @@ pub(crate) fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, (CaughtPanic,
     })
 }
 
+/// Whether a panic that a method raises ends the process, see [`abort_where_raised`].
+static ABORTS: AtomicBool = AtomicBool::new(false);
+
+/// Has this process abort where a method raises a panic, from now on.
+pub(crate) fn abort_where_raised() {
+    ABORTS.store(true, Ordering::Relaxed);
+}
+
 /// Puts our hook before the one that is installed, once for the process.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
@@ -83,6 +92,11 @@ fn install_hook() {
         panic::set_hook(Box::new(move |info| {
             note(info);
             previous(info);
+            // Where it is borrowed, a panic is raised in the middle of another one, which aborts by itself.
+            let is_in_method = RAISED.with(|raised| raised.try_borrow().is_ok_and(|raised| raised.is_some()));
+            if is_in_method && ABORTS.load(Ordering::Relaxed) {
+                std::process::abort();
+            }
         }));
     });
 }

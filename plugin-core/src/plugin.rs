@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::conduct::{Conduct, PanicPolicy};
+use crate::hooks::{Hooks, LifecycleServer};
 use crate::interface::Service;
-use crate::proto::hello::{InstanceHello, PluginHello, WireLimits};
+use crate::proto::hello::{Extension, InstanceHello, PluginHello, WireLimits};
 
 /// A value that can be served as a plugin.
 ///
@@ -136,6 +138,8 @@ pub struct Registry {
     handshake: Handshake,
     limits: WireLimits,
     instances: Vec<(Cow<'static, str>, Arc<dyn Service>)>,
+    conduct: Conduct,
+    is_exclusive: bool,
 }
 
 impl Registry {
@@ -147,6 +151,8 @@ impl Registry {
             handshake: Handshake::default(),
             limits: WireLimits { message: DEFAULT_MAX_MESSAGE, in_flight: DEFAULT_MAX_IN_FLIGHT },
             instances: Vec::new(),
+            conduct: Conduct::default(),
+            is_exclusive: false,
         }
     }
 
@@ -171,6 +177,26 @@ impl Registry {
         self
     }
 
+    /// Sets what the plugin does at its start and its end, when its host asks how it is, and when another process takes
+    /// its place. An `Arc` of a value that is used elsewhere, too, will do.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.conduct.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// Sets what becomes of the plugin when a method of it panics; [`PanicPolicy::Keep`] unless set.
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> Self {
+        self.conduct.panic_policy = policy;
+        self
+    }
+
+    /// Says that the plugin has what only one process may have at a time, such as a port or a lock on a file. A host that
+    /// replaces it by a new process then ends the old one first.
+    pub fn exclusive(mut self) -> Self {
+        self.is_exclusive = true;
+        self
+    }
+
     /// Adds the only instance of an interface.
     #[expect(clippy::should_implement_trait, reason = "`a + b` is not what anybody would write for it")]
     pub fn add(self, service: impl Service) -> Self {
@@ -188,6 +214,10 @@ impl Registry {
         self.limits
     }
 
+    pub(crate) fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
     pub(crate) fn handshake_ref(&self) -> &Handshake {
         &self.handshake
     }
@@ -196,17 +226,20 @@ impl Registry {
     #[doc(hidden)]
     #[must_use]
     pub fn hello(&self) -> PluginHello {
-        let instances = (1..).zip(&self.instances);
+        let offered = self.instances.iter().map(|(name, service)| (&**name, service.interface()));
+        let lifecycle = self.lifecycle().map(|service| ("", service.interface()));
         PluginHello {
             application: self.handshake.application().to_owned(),
             protocol: self.handshake.protocol(),
             name: self.name.clone().into_owned(),
             version: self.version.clone().into_owned(),
             limits: self.limits,
-            instances: instances
-                .map(|(object, (name, service))| InstanceHello::new(object, &service.interface(), name))
+            // They are numbered as `into_services` lists them.
+            instances: (1..)
+                .zip(offered.chain(lifecycle))
+                .map(|(object, (name, interface))| InstanceHello::new(object, &interface, name))
                 .collect(),
-            extensions: Vec::new(),
+            extensions: if self.is_exclusive { vec![Extension::exclusive()] } else { Vec::new() },
         }
     }
 
@@ -232,7 +265,13 @@ impl Registry {
     }
 
     pub(crate) fn into_services(self) -> Vec<Arc<dyn Service>> {
-        self.instances.into_iter().map(|(_, service)| service).collect()
+        let lifecycle = self.lifecycle().map(|service| Arc::new(service) as Arc<dyn Service>);
+        self.instances.into_iter().map(|(_, service)| service).chain(lifecycle).collect()
+    }
+
+    /// What lets the host call the hooks, if there are any.
+    fn lifecycle(&self) -> Option<LifecycleServer> {
+        self.conduct.hooks.clone().map(LifecycleServer)
     }
 }
 

@@ -8,6 +8,7 @@ pub use crate::check::{
 };
 pub use crate::dynamic::{DynInterface, DynObject, is_handed_over, is_lent};
 pub use crate::error::CallError;
+pub use crate::hooks::Hooks;
 pub use crate::identity::Standing;
 pub use crate::incoming::{Answer, Incoming, Outcome, Refusal, Reply, Request};
 pub use crate::interface::{Client, Interface, Method, Service, method_id};

@@ -1,5 +1,6 @@
 //! An instance of an interface in the peer. Generated clients have one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,16 +8,19 @@ use std::time::{Duration, Instant};
 use crate::error::{CallError, CallTarget};
 use crate::identity::Standing;
 use crate::io::connection::Connection;
+use crate::io::future::CallFuture;
+use crate::io::line::{Place, Way};
 use crate::io::nested::lent_object;
 use crate::io::objects::Lease;
+use crate::io::parcel::Parcel;
 use crate::options::WhenFull;
+use crate::proto::frame::{Header, Kind};
 use crate::reply::{Timing, no_reply};
 
 /// One instance of an interface in the peer. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Remote {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) object: u64,
+    route: Route,
     pub(crate) plugin: Arc<str>,
     pub(crate) interface: Arc<str>,
     /// What holds unless the attributes of the method or the interface say otherwise.
@@ -29,25 +33,35 @@ pub struct Remote {
     lease: Option<Arc<Lease>>,
     /// The call of the peer that lends it, where it is lent for the length of a call.
     pub(crate) lender: Option<u64>,
-    /// The methods of the interface that the peer was built without.
-    lacking: Arc<[u64]>,
     /// Of the client that it is in, where that is the contents of an `Arc`.
     pub(crate) standing: Standing,
 }
 
+/// How the instance is reached.
+#[derive(Clone)]
+enum Route {
+    /// Over one connection, for as long as that lasts.
+    Fixed(Way),
+    /// Over the connection of the process that runs now.
+    Line(Place),
+}
+
 impl Remote {
-    /// The instance `object` of the peer, whose calls take `timeout` at most.
+    /// An instance in the peer at the other end of one connection, whose calls take `timeout` at most.
     #[doc(hidden)]
-    pub fn new(
-        connection: Arc<Connection>,
-        object: u64,
-        plugin: Arc<str>,
-        interface: &str,
-        timeout: Option<Duration>,
-    ) -> Self {
+    pub fn new(way: Way, plugin: Arc<str>, interface: &str, timeout: Option<Duration>) -> Self {
+        Self::on(Route::Fixed(way), plugin, interface, timeout)
+    }
+
+    /// An instance of a plugin that may run in another process tomorrow.
+    #[doc(hidden)]
+    pub fn in_line(place: Place, plugin: Arc<str>, interface: &str, timeout: Option<Duration>) -> Self {
+        Self::on(Route::Line(place), plugin, interface, timeout)
+    }
+
+    fn on(route: Route, plugin: Arc<str>, interface: &str, timeout: Option<Duration>) -> Self {
         Self {
-            connection,
-            object,
+            route,
             plugin,
             interface: interface.into(),
             default_timeout: timeout,
@@ -55,22 +69,23 @@ impl Remote {
             when_full: WhenFull::default(),
             lease: None,
             lender: None,
-            lacking: Arc::new([]),
             standing: Standing::default(),
         }
     }
 
     /// What a call of the peer lends as one of its arguments, for as long as it lasts.
     pub(crate) fn lent(connection: Arc<Connection>, call: u64, position: u32, interface: &str) -> Self {
-        let (object, peer) = (lent_object(call, position), Arc::clone(connection.peer()));
-        Self { lender: Some(call), ..Self::new(connection, object, peer, interface, None) }
+        let peer = Arc::clone(connection.peer());
+        let way = Way::new(connection, lent_object(call, position), []);
+        Self { lender: Some(call), ..Self::new(way, peer, interface, None) }
     }
 
     /// An object of the peer.
     pub(crate) fn leased(lease: Arc<Lease>, interface: &str) -> Self {
-        let (connection, object) = (Arc::clone(lease.connection()), lease.object());
+        let connection = Arc::clone(lease.connection());
         let (peer, timeout) = (Arc::clone(connection.peer()), connection.call_timeout());
-        Self { lease: Some(lease), ..Self::new(connection, object, peer, interface, timeout) }
+        let way = Way::new(connection, lease.object(), []);
+        Self { lease: Some(lease), ..Self::new(way, peer, interface, timeout) }
     }
 
     /// A stream of the peer. Its items may be long in coming: whoever takes them says how long he waits.
@@ -93,14 +108,23 @@ impl Remote {
     /// Whether the peer was built without this method, as far as it has said what it has.
     #[must_use]
     pub fn lacks(&self, method: u64) -> bool {
-        self.lacking.contains(&method)
+        self.way().lacking.contains(&method)
     }
 
-    /// The same instance, in a peer that was built without these methods.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn lacking(self, methods: impl IntoIterator<Item = u64>) -> Self {
-        Self { lacking: methods.into_iter().collect(), ..self }
+    /// How the instance is reached, as far as is known: the connection may be dead.
+    pub(crate) fn way(&self) -> Cow<'_, Way> {
+        match &self.route {
+            Route::Fixed(way) => Cow::Borrowed(way),
+            Route::Line(place) => Cow::Owned(place.way()),
+        }
+    }
+
+    /// Where another connection is waited for when one is dead.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.route {
+            Route::Fixed(_) => None,
+            Route::Line(place) => Some(place),
+        }
     }
 
     /// Asks the plugin for a sign of life and waits for it.
@@ -109,10 +133,24 @@ impl Remote {
         let start = Instant::now();
         let target = CallTarget::new(Arc::clone(&self.plugin), "".into(), "ping");
         let timing = Timing { deadline: start.checked_add(timeout), after: timeout };
-        match self.connection.ping(timing.deadline) {
+        match self.way().connection.ping(timing.deadline) {
             Ok(_) => Ok(start.elapsed()),
             Err(error) => Err(no_reply(error, target, timing)),
         }
+    }
+
+    /// Asks the plugin for a sign of life, as a task.
+    #[doc(hidden)]
+    pub fn ping_async(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(), CallError>> + Send + use<> {
+        let target = CallTarget::new(Arc::clone(&self.plugin), "".into(), "ping");
+        let timing = Timing { deadline: Instant::now().checked_add(timeout), after: timeout };
+        let connection = Arc::clone(&self.way().connection);
+        let (header, parcel) = (Header::bare(Kind::Ping), Parcel::default());
+        let call = CallFuture::new(connection, header, parcel, WhenFull::Wait, timing.deadline);
+        async move { call.await.map(drop).map_err(|error| no_reply(error, target, timing)) }
     }
 }
 

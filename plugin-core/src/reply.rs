@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::context::current_deadline;
 use crate::error::{
-    Busy, CallError, CallTarget, Cancelled, Decoding, Disconnected, Encoding, NoThread, Panicked, TimedOut,
-    TooDeep, TooLarge, Unsupported,
+    Busy, CallError, CallTarget, Cancelled, Decoding, Delivery, DisconnectCause, Disconnected, Encoding,
+    NoThread, Outage, Panicked, TimedOut, TooDeep, TooLarge, Unsupported,
 };
 use crate::io::connection::NoReply;
 use crate::io::objects::Received;
@@ -45,15 +45,16 @@ impl Callee<'_> {
         }
     }
 
-    pub(crate) fn outcome<SO, SE, T, E>(&self, mut reply: Received) -> Result<T, E>
+    pub(crate) fn outcome<SO, SE, T, E>(&self, replied: Replied) -> Result<T, E>
     where
         SO: for<'de> DeserializeAs<'de, T>,
         SE: for<'de> DeserializeAs<'de, E>,
         E: From<CallError>,
     {
+        let Replied { mut reply, budget } = replied;
         match reply.frame.header.kind {
-            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, self.remote.connection.budget())?),
-            _ => Ok(self.decode::<SO, T>(&mut reply, self.remote.connection.budget())?),
+            Kind::ErrorReply => Err(self.decode::<SE, E>(&mut reply, budget)?),
+            _ => Ok(self.decode::<SO, T>(&mut reply, budget)?),
         }
     }
 
@@ -138,6 +139,13 @@ impl Callee<'_> {
     }
 }
 
+/// A reply that is not a failure.
+pub(crate) struct Replied {
+    pub(crate) reply: Received,
+    /// What decoding it may cost.
+    pub(crate) budget: Budget,
+}
+
 /// When a call has to be over, and how long it had for that.
 #[derive(Clone, Copy)]
 pub(crate) struct Timing {
@@ -163,10 +171,22 @@ impl Timing {
     }
 }
 
+/// The cause where another process takes the place of the plugin at this moment.
+pub(crate) fn being_replaced() -> DisconnectCause {
+    DisconnectCause::Restarting(Arc::new(Outage::new(
+        "is being replaced by another process".to_owned(),
+        None,
+    )))
+}
+
 pub(crate) fn no_reply(error: NoReply, target: CallTarget, timing: Timing) -> CallError {
     match error {
         NoReply::Disconnected(cause, delivery) => {
             CallError::Disconnected(Box::new(Disconnected::new(target, cause, delivery)))
+        }
+        NoReply::Paused => {
+            let disconnected = Disconnected::new(target, being_replaced(), Delivery::NotSent);
+            CallError::Disconnected(Box::new(disconnected))
         }
         NoReply::TimedOut(delivery) => {
             CallError::TimedOut(Box::new(TimedOut { target, after: timing.after, delivery }))

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::conduct::{Conduct, PanicPolicy};
 use crate::endpoint;
+use crate::error::{PANIC_STATUS, end_after_panic};
 use crate::guard;
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, refuse_host};
@@ -14,7 +16,7 @@ use crate::io::reader::FrameReader;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
-use crate::panic::catch;
+use crate::panic::{CaughtPanic, abort_where_raised, catch};
 use crate::plugin::{Handshake, Plugin, Registry};
 use crate::proto::hello::HostHello;
 use crate::sys;
@@ -127,16 +129,20 @@ fn run(registry: Registry) -> Result<(), Failure> {
     // Until the host has said how much it wants to know, everything waits that it may want.
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::install(crate::record::LevelFilter::Trace);
+    // Without a thread for it, the plugin still ends when it reads the end of the connection.
+    let _ = guard::start(&socket);
     let (reader, host) = greet(&registry, &transport)?;
     // Replies wait for as long as the host is there: it may be stopped in a debugger.
     let writer = FrameWriter::new(Arc::clone(&transport), None, Some(Box::new(end_process)));
     let limits = registry.limits();
     #[cfg(any(feature = "log", feature = "tracing"))]
     crate::forward::connect(host.log_level, Arc::clone(&writer));
-    // Without a thread for it, the plugin still ends when it reads the end of the connection.
-    let _ = guard::start(&socket);
+    let conduct = Conduct { is_process: true, ..registry.conduct().clone() };
+    if conduct.panic_policy == PanicPolicy::Abort {
+        abort_where_raised();
+    }
     let services = registry.into_services();
-    let connection = Connection::of_plugin(transport, writer, services, limits, host.limits);
+    let connection = Connection::of_plugin(transport, writer, services, limits, host.limits, conduct);
     let end = connection.serve(reader);
     // The program has printed the panic of a destructor.
     let _ = catch(|| connection.drop_services());
@@ -150,6 +156,9 @@ fn run(registry: Registry) -> Result<(), Failure> {
         ServeEnd::HostGone => Err(Failure { status: 1, message: None }),
         ServeEnd::Refused(reason) => Err(Failure::usage(format!("the host refused this plugin: {reason}"))),
         ServeEnd::Failed(reason) => Err(Failure::other(reason)),
+        ServeEnd::Panicked(what) => {
+            Err(Failure { status: PANIC_STATUS, message: Some(end_after_panic(what)) })
+        }
     }
 }
 
@@ -159,6 +168,10 @@ fn greet(registry: &Registry, transport: &Arc<dyn Transport>) -> Result<(FrameRe
         // The host reads it there, and a person on stderr.
         let _ = refuse_host(&**transport, &problem);
         return Err(Failure::other(problem));
+    }
+    if let Some(problem) = start(registry) {
+        let _ = refuse_host(&**transport, &problem);
+        return Err(Failure::other(format!("{registry}; {problem}")));
     }
     let (mut reader, host) = match greet_host(transport, &registry.hello()) {
         Ok(greeted) => greeted,
@@ -178,6 +191,19 @@ fn greet(registry: &Registry, transport: &Arc<dyn Transport>) -> Result<(FrameRe
         )));
     }
     Ok((reader, host))
+}
+
+/// Has the plugin do what it wants to do at its start, and says why it does not start then.
+fn start(registry: &Registry) -> Option<String> {
+    let hooks = registry.conduct().hooks.as_ref()?;
+    match catch(|| hooks.on_start()) {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("it does not start: {error}")),
+        Err(CaughtPanic { message, location, .. }) => {
+            let location = location.map_or_else(String::new, |location| format!(" at {location}"));
+            Some(format!("it does not start, since `on_start` panicked{location}: {message}"))
+        }
+    }
 }
 
 /// Ends a plugin that cannot answer any more. Some method of it has closed the connection, which the

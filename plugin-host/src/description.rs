@@ -1,8 +1,8 @@
 //! What a plugin says of itself.
 
-use plugin_core::__host::{InstanceHello, MethodHello, PluginHello};
-use plugin_core::Handshake;
+use plugin_core::__host::{InstanceHello, LifecycleClient, MethodHello, PluginHello};
 use plugin_core::text::harmless_line;
+use plugin_core::{Client, Handshake};
 
 /// What a plugin says of itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub struct Description {
     pub handshake: Handshake,
     /// The instances of interfaces that it offers.
     pub instances: Vec<InstanceDescription>,
+    /// What lets the host call its [`Hooks`](plugin_core::Hooks), if it has any.
+    pub(crate) lifecycle: Option<InstanceDescription>,
+    is_exclusive: bool,
 }
 
 /// One instance of an interface in a plugin.
@@ -47,12 +50,27 @@ impl Description {
     /// Takes over a hello. Its texts come from the plugin and go to terminals and logs, so what is not
     /// printable is escaped.
     pub(crate) fn from_hello(hello: PluginHello) -> Self {
+        let is_exclusive = hello.is_exclusive();
+        let instances = hello.instances.into_iter().map(InstanceDescription::from_hello);
+        // A plugin that lists it twice has the first one called.
+        let (mut lifecycle, instances): (Vec<_>, _) =
+            instances.partition(|instance| instance.interface == LifecycleClient::INTERFACE.name);
+        lifecycle.truncate(1);
         Self {
             name: printable(hello.name),
             version: printable(hello.version),
             handshake: Handshake::from_wire(hello.application, hello.protocol),
-            instances: hello.instances.into_iter().map(InstanceDescription::from_hello).collect(),
+            instances,
+            lifecycle: lifecycle.pop(),
+            is_exclusive,
         }
+    }
+
+    /// Whether the plugin says that only one process of it can run at a time, because it has a port or a lock, say:
+    /// [`Registry::exclusive`](plugin_core::Registry::exclusive).
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.is_exclusive
     }
 }
 

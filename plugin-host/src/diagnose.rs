@@ -21,7 +21,12 @@ pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Erro
         return if missing { LaunchCause::NotFound } else { LaunchCause::Spawn(Arc::new(error)) };
     }
     // The system looks for a relative path from the directory that the process is to start in.
-    match identify(&directory.unwrap_or_else(|| Path::new("")).join(program)) {
+    diagnose_file(&directory.unwrap_or_else(|| Path::new("")).join(program), error)
+}
+
+/// Turns an error that is about this very file into one that says what to do about it.
+pub(crate) fn diagnose_file(program: &Path, error: io::Error) -> LaunchCause {
+    match identify(program) {
         ProgramKind::Missing => LaunchCause::NotFound,
         ProgramKind::NotAFile => LaunchCause::NotAFile,
         ProgramKind::NotExecutable => LaunchCause::NotExecutable,

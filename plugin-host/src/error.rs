@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::copies::CopyCause;
 use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
@@ -75,6 +76,13 @@ pub enum LaunchCause {
         /// The directory.
         directory: PathBuf,
     },
+    /// There is no [private copy](crate::Launcher::private_copies) of it.
+    PrivateCopy {
+        /// The directory of private copies.
+        directory: PathBuf,
+        /// Why.
+        cause: CopyCause,
+    },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
     /// The host could not prepare the start: it may have no more descriptors, threads or temporary files.
@@ -127,14 +135,51 @@ pub enum LaunchCause {
         /// What is known of its process.
         end: Arc<ProcessEnd>,
     },
+    /// It runs and is not what it should be: it cannot be initialised, or says that it is not well.
+    Unfit {
+        /// What is wrong, as a sentence that goes on after the name of the plugin.
+        reason: String,
+    },
     /// The connection failed.
     Io(Arc<io::Error>),
 }
 
 impl LaunchCause {
+    /// A word for programs that count or file causes; it stays the same in later versions. That of a process which
+    /// ended is [`EndKind::word`](plugin_core::EndKind::word).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::NotAFile => "not-a-file",
+            Self::NotExecutable => "not-executable",
+            Self::WrongFormat { .. } => "wrong-format",
+            Self::InterpreterMissing { .. } => "interpreter-missing",
+            Self::BadDirectory { .. } => "bad-directory",
+            Self::PrivateCopy { .. } => "private-copy",
+            Self::InsidePlugin => "inside-plugin",
+            Self::Setup(_) => "setup-failed",
+            Self::Spawn(_) => "spawn-failed",
+            Self::Ended(end) => end.kind().word(),
+            Self::ClosedConnection(_) => "closed-connection",
+            Self::TimedOut { .. } => "no-hello",
+            Self::NotThisProtocol { .. } => "not-this-protocol",
+            Self::WireVersion { .. } => "wire-version",
+            Self::BrokeProtocol { .. } => "broke-protocol",
+            Self::WrongApplication { .. } => "wrong-application",
+            Self::Refused { .. } => "refused",
+            Self::Unfit { .. } => "unfit",
+            Self::Io(_) => "connection-failed",
+        }
+    }
+
     /// What is known of the process that was started, if one was.
     #[must_use]
     pub fn process_end(&self) -> Option<&ProcessEnd> {
+        self.end().map(|end| &**end)
+    }
+
+    pub(crate) fn end(&self) -> Option<&Arc<ProcessEnd>> {
         match self {
             Self::Ended(end)
             | Self::ClosedConnection(end)
@@ -184,6 +229,9 @@ impl fmt::Display for LaunchCause {
                 "its current directory was to be `{}`, which is not a directory; create it, or set another one",
                 directory.display()
             ),
+            Self::PrivateCopy { directory, cause } => {
+                write!(f, "there is no private copy of it in `{}`: {cause}", directory.display())
+            }
             Self::InsidePlugin => f.write_str(
                 "this process is itself a plugin, and starting itself again would never end; \
                  call `plugin_core::serve` first when `plugin_core::is_plugin_process()`",
@@ -235,6 +283,7 @@ impl fmt::Display for LaunchCause {
             Self::Refused { reason, .. } => {
                 write!(f, "it refused: {}; report that to its author", harmless_line(reason, MAX_REASON))
             }
+            Self::Unfit { reason } => write!(f, "it {}", harmless_line(reason, MAX_REASON)),
             Self::Io(error) => write!(f, "the connection to it failed: {error}; try again"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use plugin_core::Handshake;
 
+use crate::copies::{CopyCause, PrivateCopy};
+use crate::diagnose::diagnose_file;
 use crate::error::{LaunchCause, LaunchError};
 use crate::output::{Input, Output, Sink};
 use crate::plugin::PluginProcess;
@@ -44,6 +47,12 @@ pub struct Launcher {
     pub(crate) handshake: Handshake,
     pub(crate) start_timeout: Duration,
     pub(crate) settings: Settings,
+    pub(crate) crash_reports: Option<PathBuf>,
+    pub(crate) private_copies: Option<PathBuf>,
+    /// Whether the command may hold more than can be asked of it.
+    is_ready_made: bool,
+    /// Whether nothing of the host's environment is left in the command.
+    clears_environment: bool,
 }
 
 impl Launcher {
@@ -51,10 +60,8 @@ impl Launcher {
     /// when [`current_dir`](Self::current_dir) is set, and a bare name is not searched for in `PATH`.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref();
-        // Fails for an empty path only, which is then not found.
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        Self::from_command(Command::new(path))
+        let command = Command::new(absolute(path.as_ref()));
+        Self { is_ready_made: false, ..Self::from_command(command) }
     }
 
     /// Starts this very executable once more, as a plugin, for programs that are host and plugin in
@@ -89,6 +96,10 @@ impl Launcher {
             handshake: Handshake::default(),
             start_timeout: START_TIMEOUT,
             settings: Settings::default(),
+            crash_reports: None,
+            private_copies: None,
+            is_ready_made: true,
+            clears_environment: false,
         }
     }
 
@@ -136,6 +147,7 @@ impl Launcher {
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.scrubbed.clear();
+        self.clears_environment = true;
         self.command.env_clear();
         self
     }
@@ -212,6 +224,65 @@ impl Launcher {
         self
     }
 
+    /// Has two files written when a plugin ends that nobody asked to, is given up, does not end in order, or does not
+    /// become a plugin once its process runs: `<plugin>-<UTC time>-<pid>.json`, a [`CrashReport`](crate::CrashReport),
+    /// and the same as `.txt` for people. Nothing is written unless this is set.
+    ///
+    /// The directory is created when it is needed, closed to other users, and the files are for this user alone:
+    /// they quote what the plugin wrote to stderr. The newest 32 reports stay, whatever plugins they are of;
+    /// other files in the directory are left alone. The files are whole whenever they are there.
+    ///
+    /// No call waits for the disk: the files are written once every call has got its error. To drop or shut down the
+    /// [`PluginProcess`] waits for them, a second at most. What goes wrong is told with a `tracing` event.
+    ///
+    /// ```no_run
+    /// use plugin_host::{CrashReport, Launcher};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let plugin = Launcher::new("plugins/english").crash_reports("crashes").spawn()?;
+    /// // …
+    /// if let Some(path) = plugin.crash_report() {
+    ///     println!("{}", CrashReport::read(path)?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn crash_reports(mut self, directory: impl AsRef<Path>) -> Self {
+        self.crash_reports = Some(absolute(directory.as_ref()));
+        self
+    }
+
+    /// Starts a copy of the program, in this directory, instead of the program itself: the installed file can be
+    /// overwritten, replaced and removed at any time, and what runs stays what it was.
+    ///
+    /// A copy is called `<directory>/<digest>/<file name>`, by a digest of its content. It is made when there is none,
+    /// which takes as long as to copy and read the file, and is used by all plugins and hosts with the same
+    /// directory that start the same program. Copies that no host uses are removed when another one is made, but for the
+    /// eight that were used last within 30 days. The directory is created when it is needed, and has to be this
+    /// user's and closed to others, on a file system that executes programs and has locks.
+    ///
+    /// The plugin sees where it is: [`std::env::current_exe`] and its first argument name the copy, so that files that
+    /// it expects beside its executable, and libraries found by `$ORIGIN`, are not there. Set-user-id bits and file
+    /// capabilities are not copied.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), plugin_host::LaunchError> {
+    /// let plugin = plugin_host::Launcher::new("plugins/english").private_copies("cache/running").spawn()?;
+    /// // `plugins/english` can be built again now.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`spawn`](Self::spawn) fails with [`LaunchCause::PrivateCopy`] when there is no copy and none can be made. A
+    /// launcher that was made [from a command](Self::from_command) cannot start copies.
+    #[must_use]
+    pub fn private_copies(mut self, directory: impl AsRef<Path>) -> Self {
+        self.private_copies = Some(absolute(directory.as_ref()));
+        self
+    }
+
     setters!();
 
     /// Starts the plugin and waits until it has said hello.
@@ -221,8 +292,58 @@ impl Launcher {
     /// # Errors
     /// [`LaunchError`] says why there is no plugin; no process of it is left behind.
     pub fn spawn(&mut self) -> Result<PluginProcess, LaunchError> {
-        self.start().map_err(|cause| LaunchError::new(&self.program, cause))
+        self.start(None).map_err(|cause| LaunchError::new(&self.program, cause))
     }
+}
+
+impl Launcher {
+    /// The copy to start, if it is not to be the program itself. Afterwards the command starts it.
+    pub(crate) fn use_copy(&mut self) -> Result<Option<PrivateCopy>, LaunchCause> {
+        let Some(directory) = &self.private_copies else { return Ok(None) };
+        let made = if self.is_ready_made {
+            Err(CopyCause::ReadyMadeCommand)
+        } else {
+            PrivateCopy::of(&self.program, directory)
+        };
+        match made {
+            Ok(copy) => {
+                self.command = self.command_for(copy.path());
+                Ok(Some(copy))
+            }
+            Err(CopyCause::NotAProgram) => {
+                // The start would fail, too, and its error says what is wrong with the file.
+                let refused = io::ErrorKind::PermissionDenied.into();
+                let cause = diagnose_file(&self.program, refused);
+                Err(cause)
+            }
+            Err(cause) => Err(LaunchCause::PrivateCopy { directory: directory.clone(), cause }),
+        }
+    }
+
+    /// The command with another program.
+    fn command_for(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.args(self.command.get_args());
+        if self.clears_environment {
+            command.env_clear();
+        }
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(directory) = self.command.get_current_dir() {
+            command.current_dir(directory);
+        }
+        command
+    }
+}
+
+/// The path from the root, whatever the current directory is later.
+fn absolute(path: &Path) -> PathBuf {
+    // Fails for an empty path only, which is then not found.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 impl fmt::Debug for Launcher {

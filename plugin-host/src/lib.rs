@@ -30,6 +30,7 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod copies;
 mod description;
 mod diagnose;
 mod endpoint;
@@ -43,14 +44,19 @@ mod peer;
 mod plugin;
 mod process;
 mod relay;
+mod report;
 mod settings;
 mod start;
+mod supervisor;
 mod sys;
 mod thread;
 
+pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
+pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
+pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
 pub use thread::{PluginThread, PluginThreadBuilder};

@@ -1,13 +1,14 @@
 //! A plugin that has said hello, wherever it runs: what it offers, and the way to it.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Connection, Events, Greeted, Remote};
-use plugin_core::{CallError, Client, DisconnectCause};
+use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Pause, Remote, Way};
+use plugin_core::{CallError, Client, DisconnectCause, Interface};
 
-use crate::description::{Description, InstanceDescription};
+use crate::description::{Description, InstanceDescription, MethodDescription};
 use crate::error::{ClientError, Difference};
 use crate::settings::Settings;
 
@@ -15,9 +16,16 @@ use crate::settings::Settings;
 /// seconds is stopped or starved.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the answer to the question for its health is waited for: as long as for a ping. It is a hook of the plugin, which
+/// asks no one who may be slow if it is to be of use.
+const HEALTH_TIMEOUT: Duration = PING_TIMEOUT;
+
 /// How much of the shutdown timeout is kept for a plugin to end once its calls are done, at most. A process
 /// that flushes its files and returns from `main` takes milliseconds.
 const MAX_EXIT_TIME: Duration = Duration::from_millis(500);
+
+/// Says whether a plugin is well.
+pub(crate) type HealthFuture = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 /// The other side of a connection.
 pub(crate) struct Peer {
@@ -55,8 +63,15 @@ impl Peer {
 
     /// Makes a client of an instance; of the only one, if no name is given.
     pub(crate) fn dispense<C: Client>(&self, name: &str) -> Result<C, ClientError> {
-        let instance = self.find(C::INTERFACE.name, name)?;
-        let differences: Vec<_> = C::INTERFACE
+        let way = self.way(&C::INTERFACE, name)?;
+        let plugin = Arc::clone(&self.name);
+        Ok(C::from_remote(Remote::new(way, plugin, C::INTERFACE.name, self.call_timeout)))
+    }
+
+    /// The way to an instance of this interface; to the only one, if no name is given.
+    pub(crate) fn way(&self, interface: &Interface, name: &str) -> Result<Way, ClientError> {
+        let instance = self.find(interface.name, name)?;
+        let differences: Vec<_> = interface
             .methods
             .iter()
             .filter_map(|ours| {
@@ -73,12 +88,82 @@ impl Peer {
             });
         }
         let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
-        let lacking = C::INTERFACE.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
-        Ok(C::from_remote(self.remote(instance.object, &instance.interface).lacking(lacking)))
+        let lacking = interface.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
+        Ok(Way::new(Arc::clone(&self.connection), instance.object, lacking))
     }
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
-        self.remote(0, "").ping(PING_TIMEOUT)
+        self.plugin_itself().ping(PING_TIMEOUT)
+    }
+
+    /// Asks the plugin how it is, as a task; whether that is a call of it.
+    pub(crate) fn health_async(&self, timeout: Duration) -> (HealthFuture, bool) {
+        match self.lifecycle("health") {
+            Some(hooks) => (Box::pin(hooks.with_timeout(timeout).health_async()), true),
+            None => (Box::pin(self.plugin_itself().ping_async(timeout)), false),
+        }
+    }
+
+    fn plugin_itself(&self) -> Remote {
+        let way = Way::new(Arc::clone(&self.connection), 0, []);
+        Remote::new(way, Arc::clone(&self.name), "", None)
+    }
+
+    /// How long a call takes at most unless the interface says otherwise.
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.call_timeout
+    }
+
+    /// Asks the plugin how it is.
+    pub(crate) fn health(&self) -> Result<(), CallError> {
+        match self.lifecycle("health") {
+            Some(hooks) => hooks.with_timeout(HEALTH_TIMEOUT).health(),
+            None => self.ping().map(drop),
+        }
+    }
+
+    /// Does not let calls begin but those of hooks, or lets all begin again.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        let Description { instances, lifecycle, .. } = &self.description;
+        let instances = instances.iter().chain(lifecycle).map(|instance| instance.object).max().unwrap_or(0);
+        let but = lifecycle.as_ref().map(|instance| instance.object);
+        self.connection.pause(is_paused.then_some(Pause { instances, but }));
+    }
+
+    /// Whether the plugin has state that another process can take over.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.description.lifecycle.is_some()
+    }
+
+    /// What a successor of the plugin needs to know, if anything.
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        match self.lifecycle("save_state") {
+            Some(hooks) => hooks.with_timeout(timeout).save_state(),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives the plugin what its predecessor has saved.
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        match self.lifecycle("restore_state") {
+            Some(hooks) => hooks.with_timeout(timeout).restore_state(state),
+            None => Err(CallError::failed(format_args!(
+                "plugin `{}` has no hooks, and so takes over none of the {} bytes that were saved; implement \
+                 `restore_state`",
+                self.description.name,
+                state.len()
+            ))),
+        }
+    }
+
+    /// The hooks of the plugin, if it has this one as it was built with.
+    fn lifecycle(&self, method: &str) -> Option<LifecycleClient> {
+        let instance = self.description.lifecycle.as_ref()?;
+        let ours = LifecycleClient::INTERFACE.methods.iter().find(|ours| ours.name == method)?;
+        let has = |theirs: &MethodDescription| theirs.id == ours.id && theirs.fingerprint == ours.fingerprint;
+        let way = || Way::new(Arc::clone(&self.connection), instance.object, []);
+        let remote = || Remote::new(way(), Arc::clone(&self.name), &instance.interface, self.call_timeout);
+        instance.methods.iter().any(has).then(|| LifecycleClient::from_remote(remote()))
     }
 
     /// Why the plugin was given up, unless this program ended it or it ended by itself.
@@ -101,11 +186,6 @@ impl Peer {
     /// belongs to the original.
     pub(crate) fn is_ours(&self) -> bool {
         std::process::id() == self.owner
-    }
-
-    fn remote(&self, object: u64, interface: &str) -> Remote {
-        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
-        Remote::new(connection, object, name, interface, self.call_timeout)
     }
 
     /// The instance of that name; the only one, if no name is given.
@@ -170,6 +250,16 @@ macro_rules! plugin_methods {
             self.peer.ping()
         }
 
+        /// Asks the plugin whether it is able to do its work: [`Hooks::health`](plugin_core::Hooks::health). One that has
+        /// no hooks is asked for a sign of life.
+        ///
+        /// # Errors
+        /// [`CallError::Failed`] with what the plugin says is wrong; and when it is gone, does not answer within 5 seconds,
+        /// or its hook panics.
+        pub fn health(&self) -> Result<(), CallError> {
+            self.peer.health()
+        }
+
         /// How many calls wait for their replies now, over all clients.
         #[must_use]
         pub fn in_flight(&self) -> usize {
@@ -204,3 +294,7 @@ macro_rules! plugin_methods {
 }
 
 pub(crate) use plugin_methods;
+
+#[cfg(test)]
+#[path = "peer/tests.rs"]
+mod tests;

@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Events, Greeted, Record, StreamEnd};
+use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
+use crate::copies::PrivateCopy;
 use crate::description::Description;
 use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
 use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
+use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::start::deadline_in;
 
@@ -74,6 +77,11 @@ pub struct PluginProcess {
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
+    /// Why its connection was given up, as soon as that is decided.
+    verdict: Arc<OnceLock<DisconnectCause>>,
+    reporter: Option<Arc<Reporter>>,
+    /// What runs, if it is a copy: it stays while this is there.
+    _copy: Option<PrivateCopy>,
 }
 
 impl PluginProcess {
@@ -84,9 +92,15 @@ impl PluginProcess {
         greeted: Greeted,
         relay: Arc<Relay>,
         source: Source,
+        reporter: Option<Arc<Reporter>>,
+        copy: Option<PrivateCopy>,
         settings: &Settings,
     ) -> io::Result<Self> {
-        let events = PluginEvents { process: Arc::clone(&process), source };
+        let report =
+            reporter.clone().map(|reporter| (reporter, Description::from_hello(greeted.hello.clone())));
+        let verdict = Arc::new(OnceLock::new());
+        let events =
+            PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict), report };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
@@ -101,6 +115,9 @@ impl PluginProcess {
             shutdown_timeout: settings.shutdown_timeout,
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
+            verdict,
+            reporter,
+            _copy: copy,
         })
     }
 
@@ -120,6 +137,73 @@ impl PluginProcess {
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Arc<ProcessEnd>> {
         self.process.wait_end(deadline_in(timeout))
+    }
+
+    /// How many calls were made so far.
+    pub(crate) fn calls_made(&self) -> u64 {
+        self.peer.connection.made()
+    }
+
+    /// Whether a call runs, or one side holds an object of the other.
+    pub(crate) fn is_used(&self) -> bool {
+        let connection = &self.peer.connection;
+        connection.in_flight() > 0 || connection.held_objects() > 0 || connection.lent_objects() > 0
+    }
+
+    /// The oldest of the calls that were given up and go on; later ones have higher numbers.
+    pub(crate) fn oldest_abandoned_call(&self) -> Option<u64> {
+        self.peer.connection.oldest_abandoned()
+    }
+
+    /// Why calls of it fail now, if they do.
+    pub(crate) fn refusal(&self) -> Option<DisconnectCause> {
+        self.peer.connection.refusal().or_else(|| self.verdict.get().cloned())
+    }
+
+    /// Kills the plugin since it hangs, for this reason, which its calls fail with.
+    pub(crate) fn end_hung(&self, reason: &str) {
+        self.peer.connection.refuse_calls(DisconnectCause::Hung { reason: reason.to_owned() });
+        // Its end is seen by the thread that watches it.
+        let _ = self.process.kill();
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Waits until nothing of the plugin is in use, for `timeout` at most.
+    pub(crate) fn drain(&self, timeout: Duration) {
+        // What is in use after that is told of the end.
+        let _ = self.peer.connection.wait_unused(deadline_in(timeout));
+    }
+
+    /// Lets no calls begin and waits until those that run have ended, for `timeout` at most; false when some go on.
+    pub(crate) fn pause(&self, timeout: Duration) -> bool {
+        self.peer.pause(true);
+        self.peer.connection.wait_paused(deadline_in(timeout))
+    }
+
+    /// Lets calls begin again.
+    pub(crate) fn resume(&self) {
+        self.peer.pause(false);
+    }
+
+    /// What another process that takes the place of this one needs to know; `None` where there is nothing.
+    pub(crate) fn save_state(&self, timeout: Duration) -> Result<Option<Vec<u8>>, CallError> {
+        self.peer.save_state(timeout)
+    }
+
+    /// Gives the plugin what the one before it has saved.
+    pub(crate) fn restore_state(&self, state: &[u8], timeout: Duration) -> Result<(), CallError> {
+        self.peer.restore_state(state, timeout)
+    }
+
+    /// The JSON file with the [`CrashReport`](crate::CrashReport) of this process, once it is written, see
+    /// [`Launcher::crash_reports`](crate::Launcher::crash_reports). It comes within moments after the calls have
+    /// failed; when [`shutdown`](Self::shutdown) returns, it is there if there will be one and the disk is not stuck.
+    #[must_use]
+    pub fn crash_report(&self) -> Option<&Path> {
+        self.reporter.as_ref()?.written()
     }
 
     /// Ends the plugin in order: no more calls begin, those that run may finish, then the process ends.
@@ -145,6 +229,8 @@ impl PluginProcess {
         let in_time = end.is_some();
         if in_time {
             self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+        } else if let Some(reporter) = &self.reporter {
+            reporter.set_overdue(self.peer.connection.pending_calls());
         }
         let end = end.or_else(|| self.process.kill());
         self.peer.connection.close(DisconnectCause::ShutDown);
@@ -173,6 +259,9 @@ impl PluginProcess {
     pub fn kill(&self) -> Result<(), ShutdownError> {
         self.peer.connection.refuse_calls(DisconnectCause::Killed);
         self.killed.store(true, Ordering::Release);
+        if let Some(reporter) = &self.reporter {
+            reporter.set_killed();
+        }
         let end = self.process.kill();
         self.peer.connection.close(DisconnectCause::Killed);
         self.relay.wait_done(RELAY_TIMEOUT);
@@ -191,12 +280,20 @@ impl Drop for PluginProcess {
         if !self.peer.is_ours() {
             return;
         }
-        if self.process.end().is_none()
-            && let Err(error) = self.shutdown()
-        {
-            tracing::warn!(plugin = %self.peer.name, "{error}");
-        }
-        self.peer.connection.close(DisconnectCause::ShutDown);
+        let cause = match self.process.end() {
+            Some(end) => {
+                // Calls that wait are told what was read last, and then how it ended.
+                self.peer.connection.wait_read(Instant::now() + READ_TIMEOUT);
+                DisconnectCause::Ended(end)
+            }
+            None => {
+                if let Err(error) = self.shutdown() {
+                    tracing::warn!(plugin = %self.peer.name, "{error}");
+                }
+                DisconnectCause::ShutDown
+            }
+        };
+        self.peer.connection.close(cause);
         self.relay.wait_done(RELAY_TIMEOUT);
     }
 }
@@ -215,6 +312,8 @@ impl fmt::Debug for PluginProcess {
 struct PluginEvents {
     process: Arc<Process>,
     source: Source,
+    verdict: Arc<OnceLock<DisconnectCause>>,
+    report: Option<(Arc<Reporter>, Description)>,
 }
 
 impl Events for PluginEvents {
@@ -233,19 +332,36 @@ impl Events for PluginEvents {
         if let Some(end) = ended {
             return DisconnectCause::Ended(end);
         }
+        let report = || self.process.report();
+        let cause = |end: &StreamEnd| match end {
+            StreamEnd::Closed => DisconnectCause::ClosedConnection(report()),
+            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
+                violation: "half a frame and then closed its connection".to_owned(),
+                end: report(),
+            },
+            StreamEnd::Violation(violation) => {
+                DisconnectCause::BrokeProtocol { violation: violation.clone(), end: report() }
+            }
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after: *after },
+            StreamEnd::Io(error) => {
+                DisconnectCause::Io(Arc::new(io::Error::new(error.kind(), error.to_string())))
+            }
+        };
+        // Before it ends, so that whoever sees its end knows why. Nobody else sets it.
+        let _ = self.verdict.set(cause(&end));
         // Its connection is of no use any more, and nothing else would end it.
         self.process.kill();
         match end {
-            StreamEnd::Closed => DisconnectCause::ClosedConnection(self.process.report()),
-            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
-                violation: "half a frame and then closed its connection".to_owned(),
-                end: self.process.report(),
-            },
-            StreamEnd::Violation(violation) => {
-                DisconnectCause::BrokeProtocol { violation, end: self.process.report() }
-            }
-            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
+            end => cause(&end),
+        }
+    }
+
+    fn settled(&self, cause: &DisconnectCause, account: Account) {
+        if let Some((reporter, description)) = &self.report
+            && let Some(report) = reporter.of_end(cause, &self.process, description, account)
+        {
+            self.source.report(report);
         }
     }
 }

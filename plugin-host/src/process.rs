@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
 
 use interprocess::local_socket::Listener;
@@ -20,12 +20,13 @@ pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// How long the host waits for a process that it has killed. The system does it within a millisecond
 /// unless the process waits in the kernel for a device that does not answer.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The process of a plugin, watched by a thread until it has ended.
 pub(crate) struct Process {
     id: u32,
     started: Instant,
+    started_at: SystemTime,
     handle: sys::ProcessHandle,
     state: Mutex<State>,
     ended: Condvar,
@@ -56,12 +57,19 @@ impl Process {
         sys::configure(command, shares_stdin);
         #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
         let mut child = command.spawn()?;
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), SystemTime::now());
         let stdout = child.stdout.take().map(sys::Pipe::from);
         let stderr = child.stderr.take().map(sys::Pipe::from);
         let id = child.id();
         let handle = sys::ProcessHandle::new(child, shares_stdin)?;
-        let process = Arc::new(Self { id, started, handle, state: Mutex::default(), ended: Condvar::new() });
+        let process = Arc::new(Self {
+            id,
+            started,
+            started_at,
+            handle,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        });
         let watched = Arc::clone(&process);
         let watcher = thread::Builder::new().name(format!("plugin watch {id}"));
         if let Err(error) = watcher.spawn(move || watched.watch(stdout, stderr, observer)) {
@@ -76,6 +84,11 @@ impl Process {
     /// The process id. Once the process has ended the system may use it for another one.
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// When the process was started, by a clock that people read.
+    pub(crate) fn started_at(&self) -> SystemTime {
+        self.started_at
     }
 
     /// How the process ended, if it has.

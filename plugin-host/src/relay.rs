@@ -13,6 +13,7 @@ use plugin_core::__host::{Condvar, Record, lock, wait};
 
 use crate::events::{self, PluginLabel};
 use crate::output::{Sink, StreamName};
+use crate::report::FinishedReport;
 
 /// How many bytes of log records may wait, and of lines of stdout and of stderr: each has its own room, so
 /// that a plugin that prints without a break does not drown its records. A second of such a plugin; a host
@@ -30,14 +31,17 @@ const ITEM_COST: usize = 128;
 enum Item {
     Record(Box<Record>),
     Line(StreamName, Vec<u8>),
+    /// That of the plugin's end, one at most.
+    Report(Box<FinishedReport>),
 }
 
 impl Item {
-    /// Which of the three limits holds for it.
+    /// Which of the limits holds for it.
     fn kind(&self) -> usize {
         match self {
             Self::Line(stream, _) => *stream as usize,
             Self::Record(_) => 2,
+            Self::Report(_) => 3,
         }
     }
 
@@ -45,6 +49,8 @@ impl Item {
         let size = match self {
             Self::Line(_, line) => line.len(),
             Self::Record(record) => record.size(),
+            // There is always room for the only one.
+            Self::Report(_) => 0,
         };
         size + ITEM_COST
     }
@@ -63,7 +69,7 @@ pub(crate) struct Relay {
 struct Queue {
     items: VecDeque<Item>,
     /// How many bytes wait of each [kind](Item::kind).
-    bytes: [usize; 3],
+    bytes: [usize; 4],
     dropped: u64,
     /// When the last loss was reported.
     reported: Option<Instant>,
@@ -139,21 +145,23 @@ impl Relay {
         let _done = Done(self);
         while let Some((dropped, item)) = self.next() {
             let label = self.label();
+            let is_something = item.is_some();
             let delivered = panic::catch_unwind(AssertUnwindSafe(|| {
                 if dropped > 0 {
                     events::emit_dropped(dropped, label.as_ref());
                 }
-                match &item {
-                    Some(Item::Record(record)) => events::emit(record, label.as_ref()),
+                match item {
+                    Some(Item::Record(record)) => events::emit(&record, label.as_ref()),
                     Some(Item::Line(stream, line)) => {
-                        sinks[*stream as usize].deliver(*stream, line, label.as_ref())
+                        sinks[stream as usize].deliver(stream, &line, label.as_ref())
                     }
+                    Some(Item::Report(report)) => report.write(),
                     None => {}
                 }
             }));
             // A subscriber or writer of the user's panicked. Its panic has been printed; what it was given
             // counts as lost, and the plugin's next words are tried anew.
-            if delivered.is_err() && item.is_some() {
+            if delivered.is_err() && is_something {
                 lock(&self.queue).dropped += 1;
             }
         }
@@ -213,6 +221,11 @@ impl Drop for Done<'_> {
 impl Source {
     pub(crate) fn record(&self, record: Record) {
         self.0.add(Item::Record(Box::new(record)));
+    }
+
+    /// Has the end of the plugin reported, after all that was added before.
+    pub(crate) fn report(&self, report: FinishedReport) {
+        self.0.add(Item::Report(Box::new(report)));
     }
 
     pub(crate) fn line(&self, stream: StreamName, line: Vec<u8>) {

@@ -9,6 +9,7 @@ use plugin_core::__host::{
 };
 use plugin_core::{Handshake, ProcessEnd};
 
+use crate::copies::CopyCause;
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
 use crate::environment::{restore, scrub};
@@ -18,11 +19,13 @@ use crate::output::{Input, StreamName};
 use crate::plugin::PluginProcess;
 use crate::process::{EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
+use crate::report::Reporter;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
-    pub(crate) fn start(&mut self) -> Result<PluginProcess, LaunchCause> {
+    pub(crate) fn start(&mut self, witness: Option<Arc<dyn Witness>>) -> Result<PluginProcess, LaunchCause> {
         let deadline = deadline_in(self.start_timeout);
+        let copy = self.use_copy()?;
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(setup_cause)?;
@@ -47,23 +50,56 @@ impl Launcher {
             HostEnd::Waiting(_) => Ok(()),
         };
         let connection = Arc::new(OnceLock::new());
-        let watcher = Watcher { source: source.clone(), connection: Arc::clone(&connection) };
+        let watcher =
+            Watcher { source: source.clone(), connection: Arc::clone(&connection), witness: witness.clone() };
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
-        let process =
-            started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
+        let process = started
+            .map_err(setup_cause)?
+            .map_err(|error| self.refusal(diagnose(&self.program, directory, error), copy.is_some()))?;
         relay.set_process(process.id());
+        if let Some(witness) = &witness {
+            witness.started(&process);
+        }
+        let reporter = self.crash_reports.as_ref().map(|directory| {
+            let timeout = self.settings.shutdown_timeout;
+            Arc::new(Reporter::new(directory, &self.program, &self.command, timeout))
+        });
 
-        let greeted = match self.greet(host_end, &hello, &connection, &process, deadline) {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                let cause = self.handshake_cause(error, &process);
-                drop(source);
-                relay.wait_done(EXIT_GRACE);
-                return Err(cause);
+        let met = self
+            .greet(host_end, &hello, &connection, &process, deadline)
+            .map_err(|error| self.handshake_cause(error, &process))
+            .and_then(|greeted| self.accept(greeted, &process, deadline));
+        let connected = met.and_then(|greeted| {
+            relay.set_name(&greeted.hello.name);
+            let (process, relay, source) = (Arc::clone(&process), Arc::clone(&relay), source.clone());
+            PluginProcess::connect(process, greeted, relay, source, reporter.clone(), copy, &self.settings)
+                .map_err(setup_cause)
+        });
+        if let Err(cause) = &connected {
+            if let Some(reporter) = reporter {
+                source.report(reporter.of_failed_start(cause, &process));
             }
-        };
+            drop(source);
+            relay.wait_done(EXIT_GRACE);
+        }
+        connected
+    }
+
+    /// Why the system refused to start the program, or its copy.
+    fn refusal(&self, cause: LaunchCause, is_copy: bool) -> LaunchCause {
+        match (cause, &self.private_copies) {
+            // The copy has the right to be executed, and the original had it, too.
+            (LaunchCause::NotExecutable, Some(directory)) if is_copy => {
+                LaunchCause::PrivateCopy { directory: directory.clone(), cause: CopyCause::NoExecution }
+            }
+            (cause, _) => cause,
+        }
+    }
+
+    /// Makes sure that a plugin is for this application.
+    fn accept(&self, greeted: Greeted, process: &Process, deadline: Instant) -> Result<Greeted, LaunchCause> {
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
         if theirs != self.handshake {
             let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
@@ -72,8 +108,7 @@ impl Launcher {
             process.kill();
             return Err(cause);
         }
-        relay.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, relay, source, &self.settings).map_err(setup_cause)
+        Ok(greeted)
     }
 
     /// Waits for the plugin to connect, where it has to, and for its hello.
@@ -127,11 +162,21 @@ pub(crate) fn no_hello(error: HandshakeError, end: Arc<ProcessEnd>, after: Durat
     }
 }
 
+/// Wants to know of a process while it is started, and of its end.
+pub(crate) trait Witness: Send + Sync {
+    /// The process runs.
+    fn started(&self, process: &Arc<Process>);
+
+    /// The process has ended.
+    fn ended(&self);
+}
+
 /// Passes on what the thread that watches the process sees.
 struct Watcher {
     source: Source,
     /// The connection, once there is one.
     connection: Arc<OnceLock<Arc<dyn Transport>>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Observer for Watcher {
@@ -144,6 +189,9 @@ impl Observer for Watcher {
         // can still be read, and then the end comes.
         if let Some(transport) = self.connection.get() {
             transport.shut_down();
+        }
+        if let Some(witness) = &self.witness {
+            witness.ended();
         }
     }
 }

@@ -12,6 +12,7 @@ use plugin_core::{CallError, Client, DisconnectCause, Handshake, Plugin, Process
 use crate::description::Description;
 use crate::error::{ClientError, LaunchCause, LaunchError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
+use crate::process::EXIT_GRACE;
 use crate::settings::{START_TIMEOUT, Settings, setters};
 use crate::start::{deadline_in, no_hello, setup_cause};
 
@@ -66,7 +67,7 @@ const NO_LOG: u8 = 0;
 /// When the `PluginThread` is dropped the plugin is shut down as by [`shutdown`](Self::shutdown).
 #[must_use = "a plugin ends when its `PluginThread` is dropped"]
 pub struct PluginThread {
-    peer: Peer,
+    pub(crate) peer: Peer,
     serving: Arc<Serving>,
     shutdown_timeout: Duration,
     /// The outcome of the first shutdown.
@@ -251,7 +252,9 @@ impl Events for ThreadEvents {
             }
             StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
             StreamEnd::Closed | StreamEnd::ClosedWithinFrame | StreamEnd::Io(_) => {
-                let reason = self.serving.failure().unwrap_or_else(|| end.to_string());
+                let end_of_serving = || self.serving.wait_end(Instant::now() + EXIT_GRACE)?.err();
+                let reason = self.serving.failure().or_else(end_of_serving);
+                let reason = reason.unwrap_or_else(|| end.to_string());
                 DisconnectCause::Io(Arc::new(std::io::Error::other(reason)))
             }
         }

@@ -104,12 +104,16 @@ pub(crate) struct PluginArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<LitStr>,
     pub(crate) handshake: Option<Expr>,
+    pub(crate) panic_policy: Option<Expr>,
+    pub(crate) hooks: Option<Path>,
+    pub(crate) exclusive: Option<Path>,
 }
 
 /// Reads the attributes of a type that derives `Plugin`.
 pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArgs {
     let mut args = PluginArgs::default();
     let (mut name, mut version, mut handshake) = (Once::default(), Once::default(), Once::default());
+    let (mut panic_policy, mut hooks, mut exclusive) = (Once::default(), Once::default(), Once::default());
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("plugin")) {
         let parsed = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("interfaces") {
@@ -125,6 +129,12 @@ pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArg
                 version.set(&meta.path, meta.value()?.parse()?)
             } else if meta.path.is_ident("handshake") {
                 handshake.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("panic_policy") {
+                panic_policy.set(&meta.path, meta.value()?.parse()?)
+            } else if meta.path.is_ident("hooks") {
+                hooks.set(&meta.path, word(&meta)?)
+            } else if meta.path.is_ident("exclusive") {
+                exclusive.set(&meta.path, word(&meta)?)
             } else {
                 Err(syn::Error::new_spanned(&meta.path, errors::DERIVE_ARGUMENT))
             }
@@ -133,7 +143,15 @@ pub(crate) fn plugin_args(attrs: &[Attribute], errors: &mut Errors) -> PluginArg
             errors.push(error);
         }
     }
-    PluginArgs { name: name.0, version: version.0, handshake: handshake.0, ..args }
+    PluginArgs {
+        name: name.0,
+        version: version.0,
+        handshake: handshake.0,
+        panic_policy: panic_policy.0,
+        hooks: hooks.0,
+        exclusive: exclusive.0,
+        ..args
+    }
 }
 
 fn interface_paths(meta: &ParseNestedMeta<'_>) -> syn::Result<Punctuated<Path, Token![,]>> {

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Path, PathArguments, WherePredicate, parse_quote};
 
 use crate::attr::{self, PluginArgs};
@@ -55,6 +56,9 @@ fn expand(input: &DeriveInput, args: &PluginArgs) -> TokenStream {
         let server = server_path(path);
         quote! { .add(#server::<Self>::shared(::core::clone::Clone::clone(&#this))) }
     });
+    let panic_policy = args.panic_policy.iter().map(|policy| quote!(.panic_policy(#policy)));
+    let exclusive = args.exclusive.iter().map(|_| quote!(.exclusive()));
+    let hooks = args.hooks.iter().map(|_| quote!(.hooks(::core::clone::Clone::clone(&#this))));
     let (_, arguments, _) = input.generics.split_for_impl();
     let interfaces = &args.interfaces;
     let marks = quote_spanned! {ident.span()=> ::core::marker::Send + ::core::marker::Sync + 'static };
@@ -64,6 +68,10 @@ fn expand(input: &DeriveInput, args: &PluginArgs) -> TokenStream {
         parse_quote! { #ident #arguments: #marks },
         parse_quote! { #ident #arguments: #(#interfaces)+* },
     ] as [WherePredicate; 2]);
+    if let Some(word) = &args.hooks {
+        let bound = quote_spanned! {word.span()=> ::plugin_core::__private::Hooks };
+        generics.make_where_clause().predicates.push(parse_quote! { #ident #arguments: #bound });
+    }
     let (parameters, _, clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
@@ -73,6 +81,9 @@ fn expand(input: &DeriveInput, args: &PluginArgs) -> TokenStream {
                 let #this = ::std::sync::Arc::new(self);
                 ::plugin_core::__private::Registry::new(#name, #version)
                     #(#handshake)*
+                    #(#panic_policy)*
+                    #(#exclusive)*
+                    #(#hooks)*
                     #(#add)*
             }
         }

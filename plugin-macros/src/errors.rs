@@ -213,7 +213,7 @@ pub(crate) const NO_SIZE: &str = "no message has 0 bytes: write how many a messa
 pub(crate) const LARGE_SIZE: &str =
     "a message has 4294967295 bytes at most: write a smaller size, or remove `max_message`";
 pub(crate) const DERIVE_ARGUMENT: &str = "unknown argument: `#[plugin(…)]` on a type knows `interfaces(…)`, `name = \"…\"`, \
-                                          `version = \"…\"` and `handshake = …`";
+                                          `version = \"…\"`, `handshake = …`, `panic_policy = …`, `hooks` and `exclusive`";
 pub(crate) const GIVEN_TWICE: &str = "this is given twice: remove one";
 pub(crate) const NO_INTERFACES: &str =
     "the interfaces of this plugin are not named: add `#[plugin(interfaces(Greeter))]` with its traits";

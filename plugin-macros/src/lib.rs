@@ -354,6 +354,9 @@ pub fn plugin_interface(args: TokenStream, item: TokenStream) -> TokenStream {
 /// * `name = "…"` and `version = "…"`: those of the plugin. Without them, the name and version of the package
 ///   that the type stands in.
 /// * `handshake = EXPRESSION`: a `plugin_core::Handshake`, which names the application that the plugin is for.
+/// * `hooks`: the type implements `plugin_core::Hooks`, what it does at its start and end, and how it is.
+/// * `panic_policy = EXPRESSION`: a `plugin_core::PanicPolicy`, what becomes of the plugin when a method panics.
+/// * `exclusive`: the plugin has what only one process may have at a time, such as a port.
 ///
 /// Several instances of one interface, or instances that are different values, need an `impl Plugin` by hand.
 #[proc_macro_derive(Plugin, attributes(plugin))]

@@ -349,6 +349,7 @@ fn what_is_not_a_trait_is_kept() {
 fn a_plugin_serves_each_of_its_interfaces() {
     let code = pretty(derive::derive(quote! {
         #[plugin(interfaces(Greeter, a::b::Kv), version = "2", handshake = HANDSHAKE)]
+        #[plugin(hooks, exclusive, panic_policy = POLICY)]
         struct Memory;
     }));
     assert_contains(
@@ -357,7 +358,11 @@ fn a_plugin_serves_each_of_its_interfaces() {
             "impl ::plugin_core::__private::Plugin for Memory where",
             "Memory: Greeter + a::b::Kv,",
             "::plugin_core::__private::Registry::new(::core::env!(\"CARGO_PKG_NAME\"), \"2\")",
+            "Memory: ::plugin_core::__private::Hooks,",
             ".handshake(HANDSHAKE)",
+            ".panic_policy(POLICY)",
+            ".exclusive()",
+            ".hooks(::core::clone::Clone::clone(&this))",
             ".add(GreeterServer::<Self>::shared(::core::clone::Clone::clone(&this)))",
             ".add(a::b::KvServer::<Self>::shared(",
         ],

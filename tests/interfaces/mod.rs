@@ -3,11 +3,15 @@
 mod callbacks;
 mod notes;
 mod objects;
+mod phoenix;
 mod programs;
+mod steward;
 mod streams;
 
 pub use callbacks::*;
 pub use notes::*;
 pub use objects::*;
+pub use phoenix::*;
 pub use programs::*;
+pub use steward::*;
 pub use streams::*;

@@ -22,6 +22,8 @@ mod cancellation;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod crash_reports;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod default_bodies;
@@ -33,6 +35,8 @@ mod examples;
 mod failures;
 #[cfg(test)]
 mod handshake;
+#[cfg(test)]
+mod hooks;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -53,6 +57,8 @@ mod oneway;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod private_copies;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod stdin;
@@ -60,6 +66,10 @@ mod stdin;
 mod stream_ends;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod supervision;
+#[cfg(test)]
+mod swapping;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(crate) const WELL_BEHAVED: &str = env!("CARGO_BIN_EXE_well_behaved");
 pub(crate) const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
 pub(crate) const PROGRAMS: &str = env!("CARGO_BIN_EXE_programs");
 pub(crate) const CRASHING: &str = env!("CARGO_BIN_EXE_crashing");
+pub(crate) const PHOENIX: &str = env!("CARGO_BIN_EXE_phoenix");
+pub(crate) const STEWARD: &str = env!("CARGO_BIN_EXE_steward");
 pub(crate) const RAW: &str = env!("CARGO_BIN_EXE_raw");
 pub(crate) const ODD_HOST: &str = env!("CARGO_BIN_EXE_odd_host");
 pub(crate) const EMBEDDED_HOST: &str = env!("CARGO_BIN_EXE_embedded_host");
@@ -148,7 +150,7 @@ impl Raw {
     }
 
     pub(crate) fn launcher(&self, behaviour: &str) -> Launcher {
-        Launcher::new(RAW).arg(behaviour).arg(self.pid_file())
+        Launcher::new(RAW).arg(behaviour).arg(self.pid_path())
     }
 
     /// A plugin that answers each call with these bytes, as `behaviour` says.
@@ -161,11 +163,11 @@ impl Raw {
     /// Waits until no trace is left of the process that was started last.
     #[track_caller]
     pub(crate) fn wait_until_gone(&self) {
-        let pid = fs::read_to_string(self.pid_file()).expect("raw writes its process id first");
+        let pid = fs::read_to_string(self.pid_path()).expect("raw writes its process id first");
         wait_until_gone(pid.parse().expect("raw writes a number"));
     }
 
-    fn pid_file(&self) -> PathBuf {
+    pub(crate) fn pid_path(&self) -> PathBuf {
         self.directory.path().join("pid")
     }
 }

@@ -6,6 +6,7 @@
 //! the names of the plugin's variables, and how many entries are in the directory for temporary files.
 //! `mortal_host toil`, `stick`, `child` and `flush by force` wait as well, with a plugin that needs a processor, does not end
 //! when it is dropped, has a child, whose process id is printed before its own, or writes a file when it is dropped.
+//! `mortal_host start PROGRAM ARGUMENT…` waits for the start of a plugin.
 //! `mortal_host flush FILE` shuts down a plugin that writes the file when it is dropped.
 
 use std::error::Error;
@@ -93,6 +94,12 @@ impl Heir for Child {
 
 fn host() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("start", rest)) = arguments.split_first().map(|(mode, rest)| (mode.as_str(), rest)) {
+        let (program, arguments) = rest.split_first().ok_or("which program?")?;
+        // Nothing ends it but the test.
+        drop(Launcher::new(program).args(arguments).start_timeout(Duration::MAX).spawn()?);
+        return Ok(());
+    }
     let mut launcher = Launcher::current_exe()?.env("ORCHARD", "set");
     if arguments.iter().any(|argument| argument == "inherit") {
         launcher = launcher.inherit_env();

@@ -29,4 +29,8 @@ struct Text;
 #[plugin(interfaces(Kv), version = 1)]
 struct Number;
 
+#[derive(Plugin)]
+#[plugin(interfaces(Kv), hooks = "mine", exclusive())]
+struct Words;
+
 fn main() {}

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::end::ProcessEnd;
+use super::outage::{GaveUp, Outage};
 use super::parts::CallTarget;
 
 /// A call failed because its plugin is gone.
@@ -78,8 +79,17 @@ pub enum DisconnectCause {
         /// How long the host waited.
         after: Duration,
     },
+    /// It gave no sign of life, was not healthy or did not end a method, so the host killed it.
+    Hung {
+        /// What it did, as a sentence that goes on after the name of the plugin.
+        reason: String,
+    },
     /// The connection failed.
     Io(Arc<io::Error>),
+    /// It is supervised and will be there again; this is why it is not now.
+    Restarting(Arc<Outage>),
+    /// It is supervised, and is not started again.
+    GaveUp(Arc<GaveUp>),
 }
 
 impl DisconnectCause {
@@ -88,7 +98,28 @@ impl DisconnectCause {
     pub fn process_end(&self) -> Option<&ProcessEnd> {
         match self {
             Self::Ended(end) | Self::ClosedConnection(end) | Self::BrokeProtocol { end, .. } => Some(end),
+            Self::Restarting(outage) => outage.end.as_deref(),
+            Self::GaveUp(gave_up) => gave_up.last_end(),
             _ => None,
+        }
+    }
+
+    /// A word for programs that count or file causes; it stays the same in later versions. That of a process which
+    /// ended is [`EndKind::word`](super::EndKind::word).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ended(end) => end.kind().word(),
+            Self::HostGone => "host-gone",
+            Self::ShutDown => "shut-down",
+            Self::Killed => "killed-by-host",
+            Self::ClosedConnection(_) => "closed-connection",
+            Self::BrokeProtocol { .. } => "broke-protocol",
+            Self::StoppedReading { .. } => "stopped-reading",
+            Self::Hung { .. } => "hung",
+            Self::Io(_) => "connection-failed",
+            Self::Restarting(_) => "restarting",
+            Self::GaveUp(_) => "gave-up",
         }
     }
 
@@ -102,8 +133,12 @@ impl DisconnectCause {
             Self::ClosedConnection(_) | Self::BrokeProtocol { .. } => {
                 "this is a defect of the plugin: report it to its author, and launch it again to go on"
             }
+            Self::Restarting(_) => "it is being started again: try once more in a moment",
+            Self::GaveUp(_) => "mend or replace the plugin, then restart it",
             Self::HostGone => "the plugin ends",
-            Self::StoppedReading { .. } => "the plugin hangs or is stopped: launch it again to go on",
+            Self::StoppedReading { .. } | Self::Hung { .. } => {
+                "the plugin hangs or is stopped: launch it again to go on"
+            }
         }
     }
 
@@ -122,7 +157,10 @@ impl fmt::Display for DisconnectCause {
             Self::ClosedConnection(_) => f.write_str("closed its connection without ending"),
             Self::BrokeProtocol { violation, .. } => write!(f, "broke the protocol: it sent {violation}"),
             Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),
+            Self::Hung { reason } => write!(f, "{reason} and was killed"),
             Self::Io(error) => write!(f, "cannot be reached: {error}"),
+            Self::Restarting(outage) => outage.fmt(f),
+            Self::GaveUp(gave_up) => gave_up.fmt(f),
         }
     }
 }

@@ -7,7 +7,15 @@ use std::process::ExitStatus;
 use crate::sys;
 
 /// The exit status of a Rust program whose main thread panicked.
-const PANIC_STATUS: i32 = 101;
+pub(crate) const PANIC_STATUS: u8 = 101;
+
+/// What a plugin says last that ends for a panic in a method, say.
+pub(crate) fn end_after_panic(what: &str) -> String {
+    format!("{AFTER_PANIC} {what} of it has panicked")
+}
+
+/// How that begins.
+const AFTER_PANIC: &str = "this plugin ends since";
 
 /// How the process of a plugin ended, and what it said last.
 #[derive(Clone, Debug)]
@@ -31,7 +39,8 @@ pub enum EndKind {
     Exited,
     /// It exited with this status.
     Failed(i32),
-    /// A thread other than those that run methods panicked and ended the process.
+    /// A panic ended it: one outside of its methods, or one of a method where the plugin's
+    /// [`PanicPolicy`](crate::PanicPolicy) is to end then.
     Panicked,
     /// It aborted: `std::process::abort`, a panic while another one unwound, or a panic in a program that is built
     /// with `panic = "abort"`.
@@ -50,6 +59,26 @@ pub enum EndKind {
     Unknown,
 }
 
+impl EndKind {
+    /// A word for programs that count or file ends; it stays the same in later versions: `exited`, `failed`,
+    /// `panicked`, `aborted`, `stack-overflow`, `out-of-memory`, `crashed`, `killed`, `signal` or `unknown`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Failed(_) => "failed",
+            Self::Panicked => "panicked",
+            Self::Aborted => "aborted",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Crashed(_) => "crashed",
+            Self::Killed => "killed",
+            Self::Signal(_) => "signal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl ProcessEnd {
     #[doc(hidden)]
     #[must_use]
@@ -63,7 +92,7 @@ impl ProcessEnd {
         let Some(status) = self.status else { return EndKind::Unknown };
         match (status.code(), sys::ending_signal(status)) {
             (Some(0), _) => EndKind::Exited,
-            (Some(PANIC_STATUS), _) => EndKind::Panicked,
+            (Some(code), _) if code == i32::from(PANIC_STATUS) => EndKind::Panicked,
             (Some(code), _) => EndKind::Failed(code),
             (None, Some(signal)) => match sys::blame(signal) {
                 // What the standard library prints before it aborts.
@@ -98,6 +127,7 @@ impl fmt::Display for ProcessEnd {
         f.write_str(match self.kind() {
             EndKind::Exited => "ended by itself",
             EndKind::Failed(_) => "failed",
+            EndKind::Panicked if self.said(AFTER_PANIC) => "ended after a panic",
             EndKind::Panicked => "panicked outside of a call",
             EndKind::Aborted => "aborted",
             EndKind::StackOverflow => "overflowed its stack",

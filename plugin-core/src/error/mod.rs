@@ -3,6 +3,7 @@
 mod any;
 mod disconnect;
 mod end;
+mod outage;
 mod parts;
 
 use core::fmt;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use any::AnyError;
 pub use disconnect::{Delivery, DisconnectCause, Disconnected};
 pub use end::{EndKind, ProcessEnd};
+pub(crate) use end::{PANIC_STATUS, end_after_panic};
+pub use outage::{GaveUp, Outage};
 pub use parts::{
     Busy, CallTarget, Cancelled, Decoding, Encoding, Failed, NoThread, Panicked, TimedOut, TooDeep, TooLarge,
     Unsupported,

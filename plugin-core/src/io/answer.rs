@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::arrived::Call;
 use super::connection::Connection;
+use super::ending::AfterPanic;
 use super::lock;
 use super::nested::{self, Panic};
 use super::tasks::{Polled, Rest, Task};
@@ -118,6 +119,10 @@ impl Connection {
     pub(super) fn answer(self: &Arc<Self>, call: Call, more_follow: bool) {
         let Call { received, context, .. } = call;
         let header = received.frame.header;
+        // One within a call of this side belongs to what is finished.
+        if self.begins_no_more() && !header.nested {
+            return self.rest(header.call);
+        }
         if context.was_cancelled() {
             return self.reply(header, Err(FailureMessage::Cancelled), more_follow);
         }
@@ -202,10 +207,11 @@ impl Connection {
     #[cfg(feature = "tokio")]
     pub(super) async fn go_on_in_task(self: &Arc<Self>, task: &Arc<Task>) {
         let Some(outcome) = ended(task.poll()) else { return };
+        let after = self.look_for_panic(&outcome);
         let header = task.header();
-        let is_wanted = self.begin_reply(header);
+        let is_wanted = self.begin_reply(header) && after != AfterPanic::CutOff;
         // Also when the runtime ends meanwhile.
-        let _replying = Replying(self);
+        let replying = Replying(self);
         // The next read tells that the host is gone, and the writer what else went wrong.
         let _written = match outcome {
             _ if !is_wanted => Ok(()),
@@ -228,6 +234,10 @@ impl Connection {
                 self.writer.write_message_in_task(header, &failure).await
             }
         };
+        drop(replying);
+        if after == AfterPanic::End {
+            self.end_after_panic();
+        }
     }
 
     /// Writes what was held back.
@@ -242,11 +252,22 @@ impl Connection {
         outcome: Result<Reply, FailureMessage>,
         more_follow: bool,
     ) {
-        if self.begin_reply(call) {
+        let after = self.look_for_panic(&outcome);
+        if self.begin_reply(call) && after != AfterPanic::CutOff {
             // The next read tells that the peer is gone, and the writer what else went wrong.
             let _written = self.write_reply(call, outcome, more_follow);
         }
         self.end_reply();
+        if after == AfterPanic::End {
+            self.end_after_panic();
+        }
+    }
+
+    fn look_for_panic(&self, outcome: &Result<Reply, FailureMessage>) -> AfterPanic {
+        match outcome {
+            Err(FailureMessage::Panicked { .. }) => self.note_panic(),
+            _ => AfterPanic::GoOn,
+        }
     }
 
     /// Takes note that the reply of a call is about to be written; whether it is to be.

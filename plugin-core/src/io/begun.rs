@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::calls::{Settled, Who};
-use super::connection::{Connection, NoReply, asked};
-use super::objects::{Loan, Received};
+use super::connection::{Connection, NoReply};
+use super::objects::Received;
+use super::parcel::Parcel;
 use super::slot::Slot;
 use super::writer::WriteError;
 use crate::error::Delivery;
 use crate::options::WhenFull;
-use crate::proto::codec::Message;
 use crate::proto::frame::Header;
 
 /// A call that was sent. To drop it before its reply is there is to cancel it.
@@ -32,15 +32,14 @@ impl Connection {
     pub(crate) fn begin_call(
         self: &Arc<Self>,
         header: Header,
-        mut message: Message<'_>,
-        mut loan: Loan,
+        parcel: &mut Parcel<'_>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<Begun, NoReply> {
         let (slot, who) = (Arc::new(Slot::new()), Who::Later);
-        let call = self.calls.begin(asked(&header), &slot, who, when_full, deadline)?;
-        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
-            Ok(()) | Err(WriteError::Unfinished) => loan.sent(),
+        let call = self.calls.begin(&header, &slot, who, when_full, deadline)?;
+        match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
+            Ok(()) | Err(WriteError::Unfinished) => parcel.sent(),
             Err(WriteError::Broken) => {
                 self.take_back(call, &slot)?;
             }

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arrived::Call;
-use super::connection::NoReply;
+use super::connection::{NoReply, asked};
 use super::objects::Received;
 use super::slot::Slot;
-use super::{Condvar, Mutex, MutexGuard, lock, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
 use crate::proto::frame::Header;
 use crate::proto::session::{Asked, Outgoing, Violation};
+
+/// How often it is looked whether a connection is still in use. It is asked only for one that is to be ended, in
+/// which a person does not notice as much, and calls that end should not be burdened with telling it.
+const UNUSED_TICK: Duration = Duration::from_millis(10);
 
 /// How a call that waits comes to its end.
 pub(super) type Settled = Result<Received, DisconnectCause>;
@@ -22,6 +26,59 @@ pub(super) type Settled = Result<Received, DisconnectCause>;
 pub(super) struct Waiter {
     pub(super) slot: Arc<Slot<Settled>>,
     pub(super) who: Who,
+    /// What was called, and when it began.
+    object: u64,
+    method: u64,
+    since: Instant,
+}
+
+/// A call that waits for its reply, for whoever reports what a plugin was doing.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingCall {
+    /// The instance or object that was called; 0 for a sign of life.
+    pub object: u64,
+    /// The id of the method.
+    pub method: u64,
+    /// How long it has been waiting.
+    pub age: Duration,
+    /// Whether nobody waits for it but for the room that it takes.
+    pub oneway: bool,
+}
+
+/// What there is to tell of the calls of a connection at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// The calls that waited for their replies, the oldest first.
+    pub pending: Vec<PendingCall>,
+    /// How many calls this side made.
+    pub made: u64,
+    /// How many replies came after their callers had given up.
+    pub late_replies: u64,
+    /// How many calls that nobody waits for have failed.
+    pub failed_oneways: u64,
+}
+
+impl Waiter {
+    fn pending(&self) -> PendingCall {
+        let (object, method) = (self.object, self.method);
+        PendingCall { object, method, age: now() - self.since, oneway: self.who == Who::Nobody }
+    }
+}
+
+/// Which calls do not begin for now: those of the instances that are there from the start, which are numbered from 1 to
+/// this, but for one. Calls within calls of the peer do, since those could not end otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// The last of the instances.
+    pub instances: u64,
+    /// The one that can be called.
+    pub but: Option<u64>,
+}
+
+impl Pause {
+    fn holds(&self, object: u64) -> bool {
+        (1..=self.instances).contains(&object) && self.but != Some(object)
+    }
 }
 
 /// Who waits.
@@ -65,6 +122,8 @@ struct State {
     next_ticket: u64,
     /// Why no call begins any more.
     refusal: Option<DisconnectCause>,
+    /// Which calls do not begin for now.
+    pause: Option<Pause>,
     /// Whether every pending call has been ended.
     is_closed: bool,
 }
@@ -77,6 +136,7 @@ impl Calls {
             queue: BTreeMap::new(),
             next_ticket: 0,
             refusal: None,
+            pause: None,
             is_closed: false,
         };
         Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
@@ -85,7 +145,7 @@ impl Calls {
     /// Begins the call of a thread, when there is room. Afterwards it may be that nobody waits.
     pub(super) fn begin(
         &self,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         who: Who,
         when_full: WhenFull,
@@ -93,7 +153,7 @@ impl Calls {
     ) -> Result<u64, NoReply> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(result) = state.try_begin(asked, slot, who, when_full) {
+            if let Some(result) = state.try_begin(header, slot, who, when_full) {
                 return result;
             }
             state = wait(&self.room, state, deadline).ok_or(NoReply::TimedOut(Delivery::NotSent))?;
@@ -105,13 +165,13 @@ impl Calls {
     pub(super) fn poll_begin(
         &self,
         context: &Context<'_>,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         when_full: WhenFull,
         ticket: &mut Option<u64>,
     ) -> Poll<Result<u64, NoReply>> {
         let mut state = lock(&self.state);
-        if let Some(result) = state.try_begin(asked, slot, Who::Task, when_full) {
+        if let Some(result) = state.try_begin(header, slot, Who::Task, when_full) {
             return Poll::Ready(result);
         }
         let place = *ticket.get_or_insert_with(|| {
@@ -213,6 +273,21 @@ impl Calls {
         self.tell_all(state);
     }
 
+    /// Refuses some calls, or none any more; it is known that they have not run.
+    pub(super) fn pause(&self, pause: Option<Pause>) {
+        let mut state = lock(&self.state);
+        state.pause = pause;
+        self.tell_all(state);
+    }
+
+    /// Waits until none of the calls runs that would not begin now, or the connection is closed; false at `deadline`.
+    pub(super) fn wait_paused(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| {
+            let Some(pause) = state.pause else { return true };
+            !state.outgoing.waiters().any(|waiter| pause.holds(waiter.object))
+        })
+    }
+
     /// Why calls are refused, if they are.
     pub(super) fn refusal(&self) -> Option<DisconnectCause> {
         lock(&self.state).refusal.clone()
@@ -249,6 +324,20 @@ impl Calls {
         lock(&self.state).outgoing.in_flight()
     }
 
+    /// The calls that wait for their replies, the oldest first.
+    pub(super) fn pending(&self) -> Vec<PendingCall> {
+        let state = lock(&self.state);
+        let mut pending: Vec<_> = state.outgoing.waiters().map(Waiter::pending).collect();
+        drop(state);
+        pending.sort_by_key(|call| std::cmp::Reverse(call.age));
+        pending
+    }
+
+    /// How many calls have begun.
+    pub(super) fn made(&self) -> u64 {
+        lock(&self.state).outgoing.made()
+    }
+
     /// Whether tasks wait for replies.
     pub(super) fn has_tasks(&self) -> bool {
         lock(&self.state).tasks > 0
@@ -257,6 +346,31 @@ impl Calls {
     /// How many replies came after their callers had given up.
     pub(super) fn late_replies(&self) -> u64 {
         lock(&self.state).outgoing.late_replies()
+    }
+
+    /// Waits until no call waits for its reply, and this holds as well, or the connection is closed; false at
+    /// `deadline`.
+    pub(super) fn wait_unused(&self, deadline: Instant, holds: impl Fn() -> bool) -> bool {
+        self.wait_until(deadline, |state| state.outgoing.in_flight() == 0 && holds())
+    }
+
+    fn wait_until(&self, deadline: Instant, holds: impl Fn(&State) -> bool) -> bool {
+        let mut state = lock(&self.state);
+        loop {
+            if state.is_closed || holds(&state) {
+                return true;
+            }
+            if now() >= deadline {
+                return false;
+            }
+            let soon = deadline.min(now() + UNUSED_TICK);
+            state = wait(&self.gone, state, Some(soon)).unwrap_or_else(|| lock(&self.state));
+        }
+    }
+
+    /// The oldest of the calls that were given up and that the peer has not answered.
+    pub(super) fn oldest_abandoned(&self) -> Option<u64> {
+        lock(&self.state).outgoing.oldest_abandoned()
     }
 
     fn ended(&self, mut state: MutexGuard<'_, State>, waiter: Option<Waiter>) -> Option<Waiter> {
@@ -292,13 +406,17 @@ impl State {
     /// `None` if there is no room and the caller waits for it.
     fn try_begin(
         &mut self,
-        asked: Asked,
+        header: &Header,
         slot: &Arc<Slot<Settled>>,
         who: Who,
         when_full: WhenFull,
     ) -> Option<Result<u64, NoReply>> {
         if let Some(cause) = &self.refusal {
             return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
+        }
+        let asked = asked(header);
+        if asked == Asked::Call && self.pause.is_some_and(|pause| pause.holds(header.object)) {
+            return Some(Err(NoReply::Paused));
         }
         // A sign of life is wanted most when every call hangs.
         // And a call within one of the peer's must not wait for those that may wait for it.
@@ -309,7 +427,9 @@ impl State {
         };
         if has_room {
             self.tasks += usize::from(who == Who::Task);
-            return Some(Ok(self.outgoing.begin(asked, Waiter { slot: Arc::clone(slot), who })));
+            let Header { object, method, .. } = *header;
+            let waiter = Waiter { slot: Arc::clone(slot), who, object, method, since: now() };
+            return Some(Ok(self.outgoing.begin(asked, waiter)));
         }
         match when_full {
             // Nobody waits for a call that nobody waits for.

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::Work;
-use super::calls::{Calls, Settled, Who};
+use super::calls::{Account, Calls, Pause, PendingCall, Settled, Who};
+use super::ending::OnShutdown;
 use super::executor::Executor;
 use super::host::{Host, StreamEnd};
 use super::lane::Lane;
 use super::lead::{Lead, Returned};
-use super::objects::{Loan, Objects, Received};
+use super::objects::{Objects, Received};
+use super::parcel::Parcel;
 use super::reader::ReadEnd;
 use super::server::Stop;
 use super::slot::Slot;
@@ -24,14 +26,16 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::workers::Workers;
 use super::writer::{FrameWriter, WriteError};
-use super::{Condvar, Mutex, lock, now};
+use super::{AtomicBool, Condvar, Mutex, lock, now};
 use crate::callback::Callback;
+use crate::conduct::Conduct;
 use crate::context;
 use crate::error::{Delivery, DisconnectCause};
+use crate::hooks::Hooks;
 use crate::interface::Service;
 use crate::options::WhenFull;
 use crate::proto::budget_for;
-use crate::proto::codec::{Budget, Message};
+use crate::proto::codec::Budget;
 use crate::proto::frame::{Header, Kind};
 use crate::proto::hello::WireLimits;
 use crate::proto::message::ShutdownMessage;
@@ -71,6 +75,10 @@ pub struct Connection {
     pub(super) executor: Executor,
     /// Those of the peer that nobody waits for.
     pub(super) lane: Mutex<Lane>,
+    /// How this side behaves, if it is a plugin. The hooks are elsewhere.
+    pub(super) conduct: Conduct,
+    /// Whether this side, a plugin, begins no more calls because a method has panicked.
+    pub(super) ends_after_panic: AtomicBool,
     failed_oneways: AtomicU64,
     /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
     call_timeout: Option<Duration>,
@@ -97,12 +105,15 @@ pub(super) struct Incoming {
     pub(super) is_cut_off: bool,
     /// How many times threads have to drop what the peer has released.
     pub(super) dropping: usize,
+    /// What this side, a plugin, does when it is asked to end, until it does.
+    pub(super) hooks: Option<Arc<dyn Hooks>>,
+    pub(super) on_shutdown: OnShutdown,
 }
 
 impl Incoming {
     /// Whether nothing is done for the peer.
     pub(super) fn is_idle(&self) -> bool {
-        self.running.is_idle() && self.dropping == 0
+        self.running.is_idle() && self.dropping == 0 && self.on_shutdown != OnShutdown::Runs
     }
 }
 
@@ -118,6 +129,8 @@ pub(super) struct Setup {
     pub(super) peer: Arc<str>,
     /// How long a call of an object of the peer takes at most.
     pub(super) call_timeout: Option<Duration>,
+    /// How this side behaves, if it is a plugin.
+    pub(super) conduct: Conduct,
 }
 
 impl Setup {
@@ -132,6 +145,8 @@ impl Setup {
 pub(crate) enum NoReply {
     Disconnected(DisconnectCause, Delivery),
     TimedOut(Delivery),
+    /// Another process takes the place of the peer, so the call was not sent.
+    Paused,
     /// As many calls as `limit` are in flight, and the caller does not wait for that.
     Busy {
         limit: u32,
@@ -153,7 +168,7 @@ impl Connection {
     pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
-        let Setup { transport, writer, services, ours, theirs, peer, call_timeout } = setup;
+        let Setup { transport, writer, services, ours, theirs, peer, call_timeout, mut conduct } = setup;
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -167,12 +182,16 @@ impl Connection {
                 host_gone: false,
                 is_cut_off: false,
                 dropping: 0,
+                hooks: conduct.hooks.take(),
+                on_shutdown: OnShutdown::None,
             }),
             changed: Condvar::new(),
             objects: Objects::new(services),
             workers: Workers::new(|(connection, work): Job| connection.work(work)),
             executor: Executor::new(),
             lane: Mutex::default(),
+            conduct,
+            ends_after_panic: AtomicBool::new(false),
             failed_oneways: AtomicU64::new(0),
             call_timeout,
             budget: budget_for(max_message),
@@ -224,20 +243,19 @@ impl Connection {
     pub(crate) fn call(
         self: &Arc<Self>,
         header: Header,
-        mut message: Message<'_>,
-        mut loan: Loan,
+        parcel: &mut Parcel<'_>,
         callbacks: &[&dyn Callback],
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<Received, NoReply> {
         let slot = Arc::new(Slot::new());
-        let call = self.calls.begin(asked(&header), &slot, Who::Thread, when_full, deadline)?;
-        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
-            Ok(()) => loan.sent(),
+        let call = self.calls.begin(&header, &slot, Who::Thread, when_full, deadline)?;
+        match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
+            Ok(()) => parcel.sent(),
             Err(error) => {
                 let reply = match error {
                     WriteError::Unfinished => {
-                        loan.sent();
+                        parcel.sent();
                         self.give_up(call, &slot)
                     }
                     WriteError::Broken => self.take_back(call, &slot),
@@ -248,8 +266,6 @@ impl Connection {
                 return reply;
             }
         }
-        // A copy of large arguments must not stay in memory for as long as the method runs.
-        drop(message);
         let reply = self.await_reply(call, &slot, callbacks, deadline);
         let reply = match reply {
             Ok(Some(settled)) => settled.map_err(|cause| NoReply::Disconnected(cause, Delivery::Unknown)),
@@ -269,17 +285,16 @@ impl Connection {
     pub(crate) fn send(
         self: &Arc<Self>,
         header: Header,
-        mut message: Message<'_>,
-        mut loan: Loan,
+        parcel: &mut Parcel<'_>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Result<(), NoReply> {
         let slot = Arc::new(Slot::new());
         let header = Header { oneway: true, ..header };
-        let call = self.calls.begin(asked(&header), &slot, Who::Nobody, when_full, deadline)?;
-        match self.writer.write_parts(&mut message, Header { call, ..header }, deadline) {
+        let call = self.calls.begin(&header, &slot, Who::Nobody, when_full, deadline)?;
+        match self.writer.write_parts(parcel.message(), Header { call, ..header }, deadline) {
             Ok(()) | Err(WriteError::Unfinished) => {
-                loan.sent();
+                parcel.sent();
                 Ok(())
             }
             Err(WriteError::Broken) => self.take_back(call, &slot).map(drop),
@@ -300,7 +315,7 @@ impl Connection {
 
     /// Asks the peer for a sign of life and waits for it.
     pub(crate) fn ping(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Received, NoReply> {
-        self.call(Header::bare(Kind::Ping), Message::new(), Loan::default(), &[], WhenFull::Wait, deadline)
+        self.call(Header::bare(Kind::Ping), &mut Parcel::default(), &[], WhenFull::Wait, deadline)
     }
 
     /// Refuses calls from now on with `cause`; those that were sent may still be answered.
@@ -374,9 +389,51 @@ impl Connection {
         self.calls.in_flight()
     }
 
+    /// The calls that wait for their replies, the oldest first.
+    pub fn pending_calls(&self) -> Vec<PendingCall> {
+        self.calls.pending()
+    }
+
+    /// What there is to tell when `pending` were the calls that waited.
+    pub fn account(&self, pending: Vec<PendingCall>) -> Account {
+        Account {
+            pending,
+            made: self.calls.made(),
+            late_replies: self.late_replies(),
+            failed_oneways: self.failed_oneways(),
+        }
+    }
+
     /// How many replies came after their callers had given up, and were dropped.
     pub fn late_replies(&self) -> u64 {
         self.calls.late_replies()
+    }
+
+    /// Waits until no call waits for its reply and neither side holds an object of the other.
+    pub fn wait_unused(&self, deadline: Instant) -> bool {
+        // How much is lent is kept under a lock of its own, which is never held while this one is asked for.
+        self.calls.wait_unused(deadline, || self.held_objects() == 0 && self.lent_objects() == 0)
+    }
+
+    /// Does not let some calls begin, or lets all of them begin again. Those that do not can be made elsewhere.
+    pub fn pause(&self, pause: Option<Pause>) {
+        self.calls.pause(pause);
+    }
+
+    /// Waits until none of these calls runs; false at `deadline`.
+    pub fn wait_paused(&self, deadline: Instant) -> bool {
+        self.calls.wait_paused(deadline)
+    }
+
+    /// How many calls this side made.
+    pub fn made(&self) -> u64 {
+        self.calls.made()
+    }
+
+    /// Which is the oldest of the calls that were given up and that the peer has not answered; later ones have
+    /// higher numbers.
+    pub fn oldest_abandoned(&self) -> Option<u64> {
+        self.calls.oldest_abandoned()
     }
 
     /// Whether a call of the peer runs.

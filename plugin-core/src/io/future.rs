@@ -7,15 +7,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::calls::Settled;
-use super::connection::{Connection, NoReply, asked};
+use super::connection::{Connection, NoReply};
 use super::now;
-use super::objects::{Loan, Received};
+use super::objects::Received;
+use super::parcel::Parcel;
 use super::slot::Slot;
 use super::timer::{Expire, Key};
 use super::writer::WriteError;
 use crate::error::Delivery;
 use crate::options::WhenFull;
-use crate::proto::codec::Message;
 use crate::proto::frame::Header;
 use crate::proto::outbound::CHUNK;
 
@@ -24,8 +24,7 @@ use crate::proto::outbound::CHUNK;
 pub(crate) struct CallFuture {
     connection: Arc<Connection>,
     header: Header,
-    message: Message<'static>,
-    loan: Loan,
+    parcel: Parcel<'static>,
     /// How many frames of the message are on their way.
     sent: usize,
     when_full: WhenFull,
@@ -55,16 +54,14 @@ impl CallFuture {
     pub(crate) fn new(
         connection: Arc<Connection>,
         header: Header,
-        message: Message<'static>,
-        loan: Loan,
+        parcel: Parcel<'static>,
         when_full: WhenFull,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             connection,
             header,
-            message,
-            loan,
+            parcel,
             sent: 0,
             when_full,
             deadline,
@@ -91,7 +88,7 @@ impl CallFuture {
             }
             let begun = self.connection.calls.poll_begin(
                 context,
-                asked(&self.header),
+                &self.header,
                 &self.slot,
                 self.when_full,
                 &mut self.ticket,
@@ -105,9 +102,8 @@ impl CallFuture {
             // When the connection has failed, whoever reads finds out why and tells all calls.
             self.delivery = if written.is_ok() { Delivery::Unknown } else { Delivery::NotSent };
             if written.is_ok() {
-                self.loan.sent();
+                self.parcel.sent();
             }
-            self.message = Message::new();
             self.stage = Stage::Wait;
             self.connection.summon_reader();
         }
@@ -116,7 +112,7 @@ impl CallFuture {
 
     /// Writes the frames of the message that are still to be sent.
     fn poll_send(&mut self, context: &Context<'_>) -> Poll<Result<(), WriteError>> {
-        for part in self.message.parts(self.header, CHUNK).skip(self.sent) {
+        for part in self.parcel.message().parts(self.header, CHUNK).skip(self.sent) {
             ready!(self.connection.writer.poll_write(context, &part.pieces()))?;
             self.sent += 1;
         }
@@ -147,6 +143,11 @@ impl CallFuture {
             Stage::Send => self.connection.calls.forget(self.header.call).is_some(),
             Stage::Wait => self.connection.cancel(self.header.call),
         }
+    }
+
+    /// What was to be sent, once the call is over.
+    pub(crate) fn into_parcel(mut self) -> Parcel<'static> {
+        std::mem::take(&mut self.parcel)
     }
 
     fn return_ticket(&mut self) {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrived::Next;
+use super::calls::Account;
 use super::connection::{Connection, Setup, Side};
 use super::handshake::Greeted;
 use super::reader::{FrameReader, ReadEnd};
 use super::seat::{Duty, Seat};
 use super::writer::FrameWriter;
 use super::{Mutex, lock, spawn};
+use crate::conduct::Conduct;
 use crate::error::DisconnectCause;
 use crate::record::Record;
 
@@ -24,6 +26,12 @@ pub trait Events: Send + Sync + 'static {
     /// Nothing more will come, unexpectedly. Called once at most; what it returns is what pending and later
     /// calls fail with.
     fn ended(&self, end: StreamEnd) -> DisconnectCause;
+
+    /// Every call has been ended with `cause`, which is that of [`ended`](Self::ended) or the one that this side ended
+    /// the connection with. No call waits for this: it may take its time.
+    fn settled(&self, cause: &DisconnectCause, account: Account) {
+        let _ = (cause, account);
+    }
 }
 
 /// Why nothing more comes from a peer.
@@ -90,6 +98,7 @@ impl Connection {
             theirs: hello.limits,
             peer: hello.name.as_str().into(),
             call_timeout,
+            conduct: Conduct::default(),
         };
         reader.set_limit(setup.max_message());
         reader.set_spin(spin);
@@ -140,8 +149,12 @@ impl Connection {
         let end = lock(&host.condemned).take().or(stalled).unwrap_or(end);
         let events = lock(&host.events).take();
         // While the plugin is being ended, its closing the connection is what was wanted.
-        let cause = self.refusal().or_else(|| Some(events?.ended(end)));
-        self.close(cause.expect("the events are there until this one end"));
+        let pending = self.pending_calls();
+        let cause = self.refusal().or_else(|| Some(events.as_ref()?.ended(end)));
+        self.close(cause.clone().expect("the events are there until this one end"));
+        if let (Some(events), Some(cause)) = (events, self.refusal().or(cause)) {
+            events.settled(&cause, self.account(pending));
+        }
     }
 
     fn attend_to(self: &Arc<Self>, host: &Host, mut reader: FrameReader) {

@@ -12,17 +12,20 @@
 mod answer;
 mod arrived;
 pub(crate) mod begun;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod connection;
 #[cfg_attr(feature = "tokio", path = "tokio.rs")]
+mod ending;
 mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;
 pub(crate) mod host;
 mod lane;
 mod lead;
+pub(crate) mod line;
 pub(crate) mod nested;
 pub(crate) mod objects;
+pub(crate) mod parcel;
 pub(crate) mod reader;
 mod reading;
 mod seat;

@@ -59,7 +59,7 @@ impl Drop for Lease {
 
 /// What a message hands over, for as long as it is not certain that the peer gets it.
 #[derive(Default)]
-pub(crate) struct Loan {
+pub(super) struct Loan {
     /// The connection, and what was lent for the message.
     lent: Option<(Arc<Connection>, Vec<u64>)>,
     /// What must not be released before the message is sent.
@@ -67,14 +67,19 @@ pub(crate) struct Loan {
 }
 
 impl Loan {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
     /// Takes note that the peer gets the message.
-    pub(crate) fn sent(&mut self) {
+    pub(super) fn sent(&mut self) {
         self.lent = None;
         self.kept = Vec::new();
+    }
+
+    /// Lends it no longer, and gives it back.
+    pub(super) fn take_back(mut self) -> Vec<Attached> {
+        std::mem::take(&mut self.kept)
     }
 }
 
@@ -199,7 +204,7 @@ impl Connection {
     ///
     /// # Errors
     /// When too much is lent already, with the reason.
-    pub(crate) fn lend(self: &Arc<Self>, message: &mut Message<'_>) -> Result<Loan, String> {
+    pub(super) fn lend(self: &Arc<Self>, message: &mut Message<'_>) -> Result<Loan, String> {
         let kept = message.take_attached();
         if kept.is_empty() {
             return Ok(Loan::default());

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::arrived::{Call, Next, Order};
@@ -11,6 +12,7 @@ use super::reader::{FrameReader, ReadEnd};
 use super::transport::Transport;
 use super::writer::FrameWriter;
 use super::{lock, now, spawn, wait};
+use crate::conduct::Conduct;
 use crate::error::DisconnectCause;
 use crate::interface::Service;
 use crate::proto::frame::{Frame, Header, Kind};
@@ -28,6 +30,8 @@ pub(crate) enum ServeEnd {
     Refused(String),
     /// The host broke the protocol or the system refused.
     Failed(String),
+    /// This part of the plugin has panicked, and it ends for that.
+    Panicked(&'static str),
 }
 
 /// Why there is no next call.
@@ -88,8 +92,10 @@ impl Connection {
         services: Vec<Arc<dyn Service>>,
         ours: WireLimits,
         theirs: WireLimits,
+        conduct: Conduct,
     ) -> Arc<Self> {
-        let setup = Setup { transport, writer, services, ours, theirs, peer: "".into(), call_timeout: None };
+        let (peer, call_timeout) = ("".into(), None);
+        let setup = Setup { transport, writer, services, ours, theirs, peer, call_timeout, conduct };
         Self::new(setup, Side::Plugin(Lead::default()))
     }
 
@@ -101,6 +107,8 @@ impl Connection {
             Stop::ShutDown(drain, reader) => self.shut_down(drain, *reader),
             Stop::End(end) => end,
         };
+        let is_after_panic = self.ends_after_panic.load(Ordering::Acquire);
+        let end = if is_after_panic { ServeEnd::Panicked("a method") } else { end };
         self.end_calls(DisconnectCause::HostGone);
         end
     }
@@ -213,6 +221,8 @@ impl Connection {
 
     /// Drops the services, once their methods have ended.
     pub(crate) fn drop_services(&self) {
+        let hooks = lock(&self.incoming).hooks.take();
+        drop(hooks);
         self.objects.drop_services();
     }
 
@@ -233,6 +243,7 @@ impl Connection {
         };
         // Without a thread for it, a host that ends now is noticed once the calls are done.
         let _ = spawn("plugin drain", watch);
+        self.tell_to_end();
 
         // A limit beyond the clock is no limit: the end of the process is the host's then.
         let deadline = now().checked_add(drain);
@@ -255,10 +266,10 @@ impl Connection {
             return ServeEnd::HostGone;
         }
         self.objects.close();
-        self.objects.drop_services();
+        self.drop_services();
         // The host waits for the end of the process, not for this.
         let _ = self.writer.write_through(&[&Header::bare(Kind::Goodbye).to_bytes()], None);
-        ServeEnd::ShutDown
+        if self.has_panicked_at_end() { ServeEnd::Panicked("`on_shutdown`") } else { ServeEnd::ShutDown }
     }
 }
 

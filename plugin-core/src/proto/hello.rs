@@ -146,7 +146,16 @@ pub struct HostHello {
 /// microseconds, as `u32`.
 const SPIN: u32 = 1;
 
+/// The key of the extension of [`PluginHello`] that says that the plugin has what only one process may have at a time. Its
+/// value is empty.
+const EXCLUSIVE: u32 = 1;
+
 impl Extension {
+    /// Says that no other process of the plugin should run at the same time.
+    pub(crate) fn exclusive() -> Self {
+        Self { key: EXCLUSIVE, value: Vec::new() }
+    }
+
     /// Lets a plugin stay awake for so long.
     #[must_use]
     pub fn spin(limit: Duration) -> Self {
@@ -179,8 +188,16 @@ pub struct PluginHello {
     pub limits: WireLimits,
     /// What it offers.
     pub instances: Vec<InstanceHello>,
-    /// Nothing in this version.
+    /// What not every plugin says: that it is exclusive.
     pub extensions: Vec<Extension>,
+}
+
+impl PluginHello {
+    /// Whether the plugin has what only one process may have at a time.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.extensions.iter().any(|extension| extension.key == EXCLUSIVE)
+    }
 }
 
 /// What the sender accepts.

@@ -215,6 +215,18 @@ impl<'a> Message<'a> {
         handles::append(handles, self.values());
     }
 
+    /// Takes back what stands after this many bytes, which is not a part of a large value at the end.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.values().truncate(HEADER_LEN + len);
+        }
+    }
+
+    /// Takes what the values hand over back again.
+    pub(crate) fn attach_again(&mut self, attached: Vec<Attached>) {
+        self.attached = attached;
+    }
+
     /// The number of bytes, without a header.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "nobody asks for that")]

@@ -52,6 +52,8 @@ pub(crate) struct Outgoing<T> {
     /// How many of those that are made within calls of the peer.
     nested: usize,
     late_replies: u64,
+    /// How many calls have begun, pings aside.
+    made: u64,
 }
 
 /// A call that nobody waits for any more and that the peer still owes an answer.
@@ -72,6 +74,7 @@ impl<T> Outgoing<T> {
             in_flight: 0,
             nested: 0,
             late_replies: 0,
+            made: 0,
         }
     }
 
@@ -186,6 +189,16 @@ impl<T> Outgoing<T> {
         self.late_replies
     }
 
+    /// How many calls have begun, pings aside.
+    pub(crate) fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// The oldest of the calls that nobody waits for any more and that the peer has not answered.
+    pub(crate) fn oldest_abandoned(&self) -> Option<u64> {
+        self.abandoned.keys().min().copied()
+    }
+
     /// What was asked that this is an answer to.
     fn asked(&self, header: &Header) -> Result<Asked, Violation> {
         let Header { call, kind, .. } = *header;
@@ -199,6 +212,7 @@ impl<T> Outgoing<T> {
     }
 
     fn count(&mut self, asked: Asked) {
+        self.made += u64::from(asked != Asked::Ping);
         self.in_flight += usize::from(asked == Asked::Call);
         self.nested += usize::from(asked == Asked::Nested);
     }

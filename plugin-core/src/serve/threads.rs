@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::greet;
-use crate::error::DisconnectCause;
+use crate::error::{DisconnectCause, end_after_panic};
 use crate::io::connection::Connection;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
@@ -114,14 +114,15 @@ impl Serving {
             broken.shut_down();
         };
         let writer = FrameWriter::new(Arc::clone(transport), None, Some(Box::new(on_broken)));
-        let (limits, transport) = (registry.limits(), Arc::clone(transport));
-        let connection =
-            Connection::of_plugin(transport, writer, registry.into_services(), limits, host.limits);
+        let (limits, conduct) = (registry.limits(), registry.conduct().clone());
+        let (transport, services) = (Arc::clone(transport), registry.into_services());
+        let connection = Connection::of_plugin(transport, writer, services, limits, host.limits, conduct);
         lock(&self.state).connection = Some(Arc::clone(&connection));
         match connection.serve(reader) {
             ServeEnd::ShutDown | ServeEnd::HostGone => Ok(()),
             ServeEnd::Refused(reason) => Err(format!("was refused: {reason}")),
             ServeEnd::Failed(reason) => Err(reason),
+            ServeEnd::Panicked(what) => Err(end_after_panic(what)),
         }
     }
 }

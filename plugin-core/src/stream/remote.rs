@@ -124,9 +124,9 @@ impl<T> RemoteStream<T> {
             let asked = match self.asked.pop_front() {
                 Some(asked) => asked,
                 None => {
-                    let reply = Box::pin(ask(&self.remote, &self.number).reply_async());
+                    let reply = ask(&self.remote, &self.number).reply_async();
                     self.number += 1;
-                    Asked::Future(reply)
+                    Asked::Future(Box::pin(async move { Ok(reply.await?.reply) }))
                 }
             };
             self.asked.push_front(asked);
@@ -151,7 +151,7 @@ impl<T> RemoteStream<T> {
 
     /// The next item of the batch that is here, or the end; `None` if a batch has to be asked for.
     fn next_here(&mut self) -> Option<Option<Result<T, CallError>>> {
-        let next = self.batch.as_mut()?.next(self.decode, self.remote.connection.budget());
+        let next = self.batch.as_mut()?.next(self.decode, self.remote.way().connection.budget());
         match next {
             Ok(None) => {
                 self.batch = None;

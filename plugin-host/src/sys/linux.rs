@@ -1,12 +1,14 @@
 //! Linux: process descriptors and process groups.
 
+pub(crate) mod file;
 pub(crate) mod program;
 
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -200,6 +202,16 @@ pub(crate) fn is_same_user(socket: &impl AsFd) -> bool {
 /// A fresh directory that only this user can enter, whatever the umask is. It is removed when it is dropped.
 pub(crate) fn private_directory() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("plugin-").permissions(Permissions::from_mode(0o700)).tempdir()
+}
+
+/// Creates a directory, with those above it that are missing; the new ones are closed to other users.
+pub(crate) fn create_private_directories(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The signal that ended a process, if one did.
+pub(crate) fn ending_signal(status: ExitStatus) -> Option<i32> {
+    status.signal()
 }
 
 /// Bytes that nobody can guess.

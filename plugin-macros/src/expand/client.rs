@@ -130,7 +130,7 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
     quote! { #checks #failure_check #called }
 }
 
-/// What the attributes say of a call.
+/// What the attributes say of a call of the method.
 fn limits(interface: &Interface, method: &Method) -> Option<TokenStream> {
     let call = names::local("call");
     let timeout = method.timeout.map(|timeout| match timeout {
@@ -144,7 +144,9 @@ fn limits(interface: &Interface, method: &Method) -> Option<TokenStream> {
         let bytes = Literal::u32_unsuffixed(bytes);
         quote! { #call.max_message(#bytes); }
     });
-    (timeout.is_some() || max_message.is_some()).then(|| quote! { #timeout #max_message })
+    let idempotent = method.is_idempotent.then(|| quote! { #call.idempotent(); });
+    let any = timeout.is_some() || max_message.is_some() || idempotent.is_some();
+    any.then(|| quote! { #timeout #max_message #idempotent })
 }
 
 fn inherent_signature(method: &Method) -> TokenStream {

@@ -2,7 +2,7 @@
 
 #![deny(warnings)]
 
-use plugin_core::{Handshake, Plugin, plugin_interface};
+use plugin_core::{Handshake, Hooks, PanicPolicy, Plugin, plugin_interface};
 
 mod store {
     #[plugin_core::plugin_interface]
@@ -20,9 +20,12 @@ const HANDSHAKE: Handshake = Handshake::new("editor", 1);
 
 #[derive(Plugin)]
 #[plugin(interfaces(Greeter, store::Kv), name = "all", version = "1.2.3", handshake = HANDSHAKE)]
+#[plugin(hooks, exclusive, panic_policy = PanicPolicy::Abort)]
 struct All {
     value: u8,
 }
+
+impl Hooks for All {}
 
 impl Greeter for All {
     fn greet(&self, name: &str) -> plugin_core::Result<String> {
@@ -50,7 +53,7 @@ impl store::Kv for Choice {
 }
 
 #[derive(Plugin)]
-#[plugin(interfaces(store::Kv, Greeter))]
+#[plugin(interfaces(store::Kv, Greeter), hooks)]
 struct Generic<T: Clone, const N: usize>
 where
     T: Copy,
@@ -63,6 +66,8 @@ impl<T: Copy + Into<u8>, const N: usize> store::Kv for Generic<T, N> {
         Ok(self.values[0].into())
     }
 }
+
+impl<T: Copy + Send + Sync + 'static, const N: usize> Hooks for Generic<T, N> {}
 
 impl<T: Copy + ToString, const N: usize> Greeter for Generic<T, N> {
     fn greet(&self, _: &str) -> plugin_core::Result<String> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::support::{
     Host, LIMITS, NO_TIMEOUT, PATIENCE, Served, Tester, frame, host, host_hello, patience, serve, write_all,
 };
+use crate::conduct::Conduct;
 use crate::error::{CallError, Delivery};
 use crate::interface::{Service, method_id};
 use crate::io::connection::Connection;
@@ -299,7 +300,14 @@ fn broken_by(bytes: &[u8]) -> Option<String> {
     let transport: Arc<dyn Transport> = Arc::new(Deaf { inner: theirs, is_deaf: true.into() });
     let writer = FrameWriter::new(Arc::clone(&transport), None, Some(Box::new(on_broken)));
     let service: Arc<dyn Service> = Arc::new(Served(Arc::default()));
-    let server = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], LIMITS, LIMITS);
+    let server = Connection::of_plugin(
+        Arc::clone(&transport),
+        writer,
+        vec![service],
+        LIMITS,
+        LIMITS,
+        Conduct::default(),
+    );
     thread::scope(|scope| {
         let served = scope.spawn(|| server.serve(FrameReader::new(Arc::clone(&transport), LIMITS.message)));
         write_all(&ours, bytes);

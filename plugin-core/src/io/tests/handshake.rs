@@ -218,9 +218,9 @@ fn a_session_is_that_of_the_document() {
     write_all(&*theirs, &[example("plugin-preamble"), example("plugin-hello")].concat());
     let host = host(ours, samples::LIMITS, PATIENCE).unwrap();
     std::thread::scope(|scope| {
+        let object = samples::greet_header().object;
         let remote = crate::remote::Remote::new(
-            Arc::clone(&host.connection),
-            samples::greet_header().object,
+            crate::io::line::Way::new(Arc::clone(&host.connection), object, []),
             "english".into(),
             "Greeter",
             None,

@@ -9,12 +9,14 @@ use std::task::{Poll, Waker};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::conduct::Conduct;
 use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Refusal, Request};
 use crate::interface::{Interface, Method, Service, method_id};
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, greet_host, receive_plugin_hello, send_host_hello};
 use crate::io::host::{Events, StreamEnd};
+use crate::io::line::Way;
 use crate::io::lock;
 use crate::io::reader::FrameReader;
 use crate::io::server::ServeEnd;
@@ -367,7 +369,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn remote(&self, object: u64, timeout: Option<Duration>) -> Remote {
-        Remote::new(Arc::clone(&self.connection), object, "p".into(), "Tester", timeout)
+        Remote::new(Way::new(Arc::clone(&self.connection), object, []), "p".into(), "Tester", timeout)
     }
 
     pub(super) fn call(&self, method: &'static str, text: &str) -> Result<String, CallError> {
@@ -484,8 +486,15 @@ pub(super) fn serve_service(
     let run = move || {
         let (reader, hello) = greet_host(&transport, &plugin_hello(limits))?;
         let writer = FrameWriter::new(Arc::clone(&transport), None, None);
-        let end = Connection::of_plugin(Arc::clone(&transport), writer, vec![service], limits, hello.limits)
-            .serve(reader);
+        let end = Connection::of_plugin(
+            Arc::clone(&transport),
+            writer,
+            vec![service],
+            limits,
+            hello.limits,
+            Conduct::default(),
+        )
+        .serve(reader);
         // A process that ends closes its connection.
         transport.shut_down();
         Ok(end)

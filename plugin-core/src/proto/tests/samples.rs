@@ -215,6 +215,7 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::frame("record", Header::bare(Kind::Log), small_record()),
         Sample::parts("parts", greet_header(), "world", true, 18),
         Sample::value("extension", Extension::spin(Duration::from_micros(20))),
+        Sample::value("exclusive", Extension::exclusive()),
         Sample::handing_over("handing-over", subscribe_header(), (0_u64, 0_u32), &[Handle::OfSender(9)]),
         Sample::frame("release", Header::bare(Kind::Release), ReleaseMessage { objects: vec![9] }),
         Sample::frame("callback", callback_header(), (0_u64, 2_u64, 7_u64)),

@@ -13,12 +13,13 @@ use crate::error::DisconnectCause;
 use crate::io::begun::Begun;
 use crate::io::connection::Connection;
 use crate::io::now;
-use crate::io::objects::Loan;
+use crate::io::parcel::Parcel;
 use crate::options::WhenFull;
 
 fn begin(connection: &Arc<Connection>, number: u8) -> Begun {
     let (header, message) = request(ECHO, number);
-    connection.begin_call(header, message, Loan::default(), WhenFull::Wait, None).unwrap()
+    let mut parcel = Parcel::seal(connection, message).unwrap();
+    connection.begin_call(header, &mut parcel, WhenFull::Wait, None).unwrap()
 }
 
 fn reply(begun: &mut Begun) -> u8 {

@@ -12,6 +12,7 @@ use crate::error::{CallError, DisconnectCause};
 use crate::incoming::{Answer, Incoming, Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::connection::Connection;
+use crate::io::line::Way;
 use crate::io::{Condvar, Mutex, lock, wait};
 use crate::outgoing::OutgoingCall;
 use crate::remote::Remote;
@@ -23,7 +24,8 @@ const ECHO: u64 = 1;
 /// The method that sums what a closure gives for the numbers below its own.
 const SUM: u64 = 2;
 
-struct Caller;
+/// Echoes a number, or calls back.
+pub(super) struct Caller;
 
 impl Service for Caller {
     fn interface(&self) -> Interface {
@@ -51,7 +53,7 @@ fn visit(closure: &Remote, number: u64) -> Result<u64, CallError> {
 }
 
 fn remote(connection: &Arc<Connection>) -> Remote {
-    Remote::new(Arc::clone(connection), 1, "p".into(), "Model", None)
+    Remote::new(Way::new(Arc::clone(connection), 1, []), "p".into(), "Model", None)
 }
 
 fn echo(remote: &Remote, number: u64) -> Result<u64, CallError> {

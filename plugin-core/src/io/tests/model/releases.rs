@@ -7,6 +7,7 @@ use shuttle::thread;
 use super::server::{Methods, Served, WAIT};
 use super::support::{ECHO, call, coin, limits, sealed, send};
 use super::{Clock, check};
+use crate::conduct::Conduct;
 use crate::incoming::{Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::connection::Connection;
@@ -47,6 +48,7 @@ fn a_release_is_not_held_back_for_a_method_that_goes_on() {
             vec![service],
             limits(8),
             limits(8),
+            Conduct::default(),
         );
         let plugin = thread::spawn({
             let connection = Arc::clone(&connection);

@@ -7,6 +7,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::support::{ECHO, arguments, limits, number_of, request, sealed, send};
 use super::{Clock, check};
+use crate::conduct::Conduct;
 use crate::incoming::{Outcome, Request};
 use crate::interface::{Interface, Service};
 use crate::io::connection::Connection;
@@ -81,8 +82,14 @@ pub(super) fn serve(
         let reader = FrameReader::new(Arc::clone(&transport), 1024);
         let writer = FrameWriter::new(Arc::clone(&transport), None, None);
         let limits = limits(in_flight);
-        let connection =
-            Connection::of_plugin(Arc::clone(&transport), Arc::clone(&writer), vec![service], limits, limits);
+        let connection = Connection::of_plugin(
+            Arc::clone(&transport),
+            Arc::clone(&writer),
+            vec![service],
+            limits,
+            limits,
+            Conduct::default(),
+        );
         let end = connection.serve(reader);
         // A process that ends closes its connection, and takes all threads along.
         transport.shut_down();

@@ -15,7 +15,7 @@ use crate::io::connection::{Connection, NoReply};
 use crate::io::future::CallFuture;
 use crate::io::handshake::Greeted;
 use crate::io::host::{Events, StreamEnd};
-use crate::io::objects::Loan;
+use crate::io::parcel::Parcel;
 use crate::io::reader::FrameReader;
 use crate::io::transport::{Transport, memory};
 use crate::io::{Condvar, Mutex, lock, wait};
@@ -108,10 +108,9 @@ pub(super) fn call(
     number: u8,
     deadline: Option<Instant>,
 ) -> Result<u8, NoReply> {
-    let (header, frame) = request(method, number);
-    connection
-        .call(header, frame, Loan::default(), &[], WhenFull::Wait, deadline)
-        .map(|reply| number_of(&reply.frame))
+    let (header, message) = request(method, number);
+    let mut parcel = Parcel::seal(connection, message).unwrap();
+    connection.call(header, &mut parcel, &[], WhenFull::Wait, deadline).map(|reply| number_of(&reply.frame))
 }
 
 /// The future of a call.
@@ -121,8 +120,9 @@ pub(super) fn future(
     number: u8,
     deadline: Option<Instant>,
 ) -> CallFuture {
-    let (header, frame) = request(method, number);
-    CallFuture::new(Arc::clone(connection), header, frame, Loan::default(), WhenFull::Wait, deadline)
+    let (header, message) = request(method, number);
+    let parcel = Parcel::seal(connection, message).unwrap();
+    CallFuture::new(Arc::clone(connection), header, parcel, WhenFull::Wait, deadline)
 }
 
 /// The number that a reply carries.

@@ -1,0 +1,56 @@
+//! Why a plugin goes on in its old process, or does not come back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use plugin_core::Outage;
+
+/// Another process was to take the place of a plugin, and did not. The old process goes on, or was started again, unless
+/// it says otherwise.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SwapError {
+    /// The new process was not started, failed its health check or its initialisation, or lacks what clients use.
+    Failed {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// What was wrong with the new process.
+        outage: Outage,
+    },
+    /// The new process failed, and the old one had to be stopped before and cannot be started again: the plugin is
+    /// down until it is restarted as its policy says.
+    Down {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// What was wrong with the new process.
+        outage: Outage,
+    },
+    /// The plugin was shut down meanwhile.
+    ShutDown {
+        /// The plugin.
+        plugin: Arc<str>,
+    },
+}
+
+impl fmt::Display for SwapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { plugin, outage } => {
+                write!(
+                    f,
+                    "plugin `{plugin}` was not replaced and goes on as before: the new process {outage}"
+                )
+            }
+            Self::Down { plugin, outage } => write!(
+                f,
+                "plugin `{plugin}` was not replaced: the new process {outage}; the old one had been stopped before and \
+                 cannot be started again, so it is down"
+            ),
+            Self::ShutDown { plugin } => {
+                write!(f, "plugin `{plugin}` was not replaced: it was shut down meanwhile")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SwapError {}

@@ -1,0 +1,378 @@
+//! The supervisor's thread: starts the plugin again when it has failed, and does what its owner orders.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use plugin_core::__host::{Way, within_deadline};
+use plugin_core::{AnyError, DisconnectCause, EndKind, GaveUp, Outage};
+
+use super::core::{Core, Reason};
+use super::event::Event;
+use super::failures::{Failures, Verdict};
+use super::policy::{Policy, Restart};
+use super::watch::{Finding, Watch};
+use crate::error::{LaunchCause, LaunchError};
+use crate::launcher::Launcher;
+use crate::plugin::PluginProcess;
+use crate::start::{Witness, deadline_in};
+use crate::sys;
+
+/// Brings a fresh process to where its predecessors were.
+pub(super) type Initialise = Arc<dyn Fn(&PluginProcess) -> Result<(), AnyError> + Send + Sync>;
+
+/// Looks after one plugin, on a thread of its own.
+pub(super) struct Keeper {
+    pub(super) core: Arc<Core>,
+    pub(super) launcher: Box<Launcher>,
+    /// What was there before the last swap, until the new one has proved itself.
+    pub(super) previous: Option<Box<Launcher>>,
+    /// The state of an old process, which ended before another one could take it over.
+    pub(super) inheritance: Option<Vec<u8>>,
+    initialise: Vec<Initialise>,
+    pub(super) policy: Policy,
+    pub(super) failures: Failures,
+    pub(super) phase: Phase,
+    /// Since when nothing can be called.
+    pub(super) down_since: Instant,
+    pub(super) spare: Option<Arc<PluginProcess>>,
+    /// Before when no spare is started: the last one failed.
+    no_spare_before: Option<Instant>,
+    waker: Waker,
+}
+
+pub(super) enum Phase {
+    /// Calls go to this process, since then.
+    Up { watch: Box<Watch>, since: Instant },
+    /// The plugin is started again then.
+    Backoff(Instant),
+    /// It is started when somebody needs it.
+    Asleep,
+    /// It is started when somebody asks for it.
+    Over,
+}
+
+/// A number from 0 to 1.
+fn chance() -> f64 {
+    // Where there is no chance to be had, delays do not vary.
+    sys::random::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+/// A process that is no plugin for us.
+pub(super) enum Misstart {
+    Launch(LaunchCause),
+    /// It runs, and is not what it should be.
+    Unfit(String),
+}
+
+impl Misstart {
+    pub(super) fn outage(self, launcher: &Launcher) -> Outage {
+        match self {
+            Self::Launch(cause) => {
+                let end = cause.end().cloned();
+                Outage::new(format!("was not started: {}", LaunchError::new(&launcher.program, cause)), end)
+            }
+            Self::Unfit(reason) => Outage::new(reason, None),
+        }
+    }
+}
+
+impl Keeper {
+    /// Starts the first process.
+    pub(super) fn start(
+        core: Arc<Core>,
+        launcher: Launcher,
+        initialise: Vec<Initialise>,
+        policy: Policy,
+    ) -> Result<Self, LaunchError> {
+        let now = Instant::now();
+        let mut keeper = Self {
+            failures: Failures::new(&policy),
+            waker: Arc::clone(&core).into(),
+            core,
+            launcher: Box::new(launcher),
+            previous: None,
+            inheritance: None,
+            initialise,
+            policy,
+            phase: Phase::Over,
+            down_since: now,
+            spare: None,
+            no_spare_before: None,
+        };
+        let program = keeper.launcher.program.clone();
+        let failed = |misstart| {
+            let cause = match misstart {
+                Misstart::Launch(cause) => cause,
+                Misstart::Unfit(reason) => LaunchCause::Unfit { reason },
+            };
+            LaunchError::new(program.clone(), cause)
+        };
+        let plugin = keeper.launch().map_err(failed)?;
+        keeper.put_up(plugin).map_err(failed)?;
+        Ok(keeper)
+    }
+
+    /// Looks after the plugin until it is to be shut down.
+    pub(super) fn run(mut self) {
+        loop {
+            self.keep_spare();
+            match self.core.wait(self.next()) {
+                Reason::Stop => break,
+                Reason::Order(order) => self.carry_out(order),
+                Reason::Poked { is_demanded } => {
+                    if is_demanded && matches!(self.phase, Phase::Asleep) {
+                        self.down_since = Instant::now();
+                        self.start_again();
+                    }
+                    self.look();
+                }
+                Reason::Time => self.look(),
+            }
+        }
+        if let Some(spare) = self.spare.take() {
+            // Nobody knows it.
+            let _ = spare.kill();
+        }
+    }
+
+    /// When there is something to do.
+    fn next(&self) -> Option<Instant> {
+        let next = match &self.phase {
+            Phase::Up { watch, .. } => watch.next(),
+            Phase::Backoff(until) => Some(*until),
+            Phase::Asleep | Phase::Over => None,
+        };
+        next.into_iter().chain(self.no_spare_before).min()
+    }
+
+    /// Does what follows from what has happened, or from the time.
+    fn look(&mut self) {
+        let now = Instant::now();
+        match &mut self.phase {
+            Phase::Up { watch, since } => {
+                let since = *since;
+                let Some(plugin) = self.core.state().last.clone() else { return };
+                if let Some(end) = plugin.exited() {
+                    let cause = plugin.refusal().unwrap_or(DisconnectCause::Ended(end));
+                    self.recover(&plugin, &cause, now.saturating_duration_since(since));
+                    return;
+                }
+                match watch.look(now, &self.waker) {
+                    Finding::Nothing => {}
+                    // Its end is noticed like any other one.
+                    Finding::Hung(reason) => plugin.end_hung(&reason),
+                    Finding::Idle => self.put_to_sleep(&plugin),
+                }
+            }
+            Phase::Backoff(until) if *until <= now => self.start_again(),
+            Phase::Backoff(_) | Phase::Asleep | Phase::Over => {}
+        }
+    }
+
+    /// Deals with the end of the process that calls went to.
+    fn recover(&mut self, plugin: &Arc<PluginProcess>, cause: &DisconnectCause, uptime: Duration) {
+        let (outage, generation) = (Outage::of(cause), self.core.state().generation);
+        self.down_since = Instant::now();
+        let in_order = plugin.exited().is_some_and(|end| end.kind() == EndKind::Exited)
+            && matches!(cause, DisconnectCause::Ended(_));
+        let again = match self.policy.restart {
+            Restart::Never => false,
+            Restart::OnCrash => !in_order,
+            Restart::Always => true,
+        };
+        if !again {
+            self.phase = Phase::Over;
+            self.core.line.end(cause.clone());
+            self.tell(&Event::Ended { generation, outage });
+            return;
+        }
+        self.core.line.interrupt(DisconnectCause::Restarting(Arc::new(outage.clone())));
+        self.tell(&Event::Crashed { generation, outage: outage.clone() });
+        let previous = self.previous.take().filter(|_| uptime < self.policy.healthy_after);
+        let Some(previous) = previous else { return self.failed(outage, uptime) };
+        // What took the place of another one a moment ago does not do.
+        self.exchange(previous);
+        self.failed(outage.clone(), uptime);
+        let generation = self.core.state().generation;
+        self.tell(&Event::RolledBack { generation, outage });
+    }
+
+    /// Starts this plugin from now on; gives what was started before.
+    pub(super) fn exchange(&mut self, launcher: Box<Launcher>) -> Box<Launcher> {
+        if let Some(spare) = self.spare.take() {
+            // Nobody knows it.
+            let _ = spare.kill();
+        }
+        std::mem::replace(&mut self.launcher, launcher)
+    }
+
+    /// Starts the plugin again after a failure, now or later, or gives up.
+    fn failed(&mut self, outage: Outage, uptime: Duration) {
+        match self.failures.add(outage, uptime, Instant::now(), chance()) {
+            Verdict::Restart(delay) if delay.is_zero() => self.start_again(),
+            Verdict::Restart(delay) => {
+                let failures = self.failures.in_a_row();
+                self.tell(&Event::BackingOff { failures, delay });
+                self.phase = Phase::Backoff(Instant::now() + delay);
+            }
+            Verdict::GiveUp(gave_up) => self.give_up(gave_up),
+        }
+    }
+
+    fn give_up(&mut self, gave_up: GaveUp) {
+        self.phase = Phase::Over;
+        self.core.line.end(DisconnectCause::GaveUp(Arc::new(gave_up.clone())));
+        self.tell(&Event::GaveUp(gave_up));
+    }
+
+    /// Starts the plugin, or lets the spare one take over.
+    pub(super) fn start_again(&mut self) {
+        let spare = self.spare.take().filter(|spare| spare.exited().is_none());
+        let started = match spare {
+            Some(spare) => self.initialise(spare),
+            None => self.launch(),
+        };
+        match started.and_then(|plugin| self.put_up(plugin)) {
+            Ok(_) => {}
+            Err(_) if self.core.is_stopping() => {}
+            Err(misstart) => {
+                let outage = misstart.outage(&self.launcher);
+                self.core.line.interrupt(DisconnectCause::Restarting(Arc::new(outage.clone())));
+                self.tell(&Event::StartFailed { outage: outage.clone() });
+                self.failed(outage, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Starts a process and brings it to where its predecessors were.
+    pub(super) fn launch(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
+        let plugin = self.launch_bare()?;
+        if let Some(state) = &self.inheritance {
+            if let Err(misstart) = self.restore(&plugin, state) {
+                // Nobody uses it.
+                let _ = plugin.kill();
+                return Err(misstart);
+            }
+            self.inheritance = None;
+        }
+        self.initialise(plugin)
+    }
+
+    pub(super) fn restore(&self, plugin: &PluginProcess, state: &[u8]) -> Result<(), Misstart> {
+        plugin
+            .restore_state(state, self.launcher.start_timeout)
+            .map_err(|error| Misstart::Unfit(format!("cannot take over the state: {error}")))
+    }
+
+    pub(super) fn launch_bare(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
+        let witness: Arc<dyn Witness> = Arc::clone(&self.core) as _;
+        let started = self.launcher.start(Some(witness));
+        self.core.has_started();
+        let plugin = Arc::new(started.map_err(Misstart::Launch)?);
+        let generation = self.core.state().generation + 1;
+        self.tell(&Event::Started { generation, id: plugin.id() });
+        Ok(plugin)
+    }
+
+    pub(super) fn initialise(&self, plugin: Arc<PluginProcess>) -> Result<Arc<PluginProcess>, Misstart> {
+        if self.initialise.is_empty() {
+            return Ok(plugin);
+        }
+        // As long as it may take to start.
+        let deadline = deadline_in(self.launcher.start_timeout);
+        let done = within_deadline(deadline, || {
+            // It has no part of ours in its hands that it could leave half done.
+            let run =
+                AssertUnwindSafe(|| self.initialise.iter().try_for_each(|initialise| initialise(&plugin)));
+            catch_unwind(run)
+        });
+        let problem = match done {
+            Ok(Ok(())) => return Ok(plugin),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "its initialisation in the host panicked".to_owned(),
+        };
+        // Nobody uses it.
+        let _ = plugin.kill();
+        Err(Misstart::Unfit(format!("cannot be initialised: {problem}")))
+    }
+
+    /// Lets calls go to a process; gives the one before.
+    pub(super) fn put_up(
+        &mut self,
+        plugin: Arc<PluginProcess>,
+    ) -> Result<Option<Arc<PluginProcess>>, Misstart> {
+        let now = Instant::now();
+        let mut state = self.core.state();
+        let ways: Result<Vec<Way>, _> =
+            state.wanted.iter().map(|wanted| plugin.peer().way(&wanted.interface, &wanted.name)).collect();
+        let ways = match ways {
+            Ok(ways) => ways,
+            Err(error) => {
+                drop(state);
+                // Nobody uses it.
+                let _ = plugin.kill();
+                return Err(Misstart::Unfit(format!("does not fit what the host uses: {error}")));
+            }
+        };
+        state.generation += 1;
+        let generation = state.generation;
+        let before = state.last.replace(Arc::clone(&plugin));
+        self.core.line.connect(ways);
+        drop(state);
+        self.tell(&Event::Ready { generation, after: now.saturating_duration_since(self.down_since) });
+        let watch = Box::new(Watch::new(plugin, &self.policy, now));
+        self.phase = Phase::Up { watch, since: now };
+        // It may have ended before anybody looked.
+        self.core.poke();
+        Ok(before)
+    }
+
+    /// Stops a plugin that nobody uses.
+    fn put_to_sleep(&mut self, plugin: &Arc<PluginProcess>) {
+        self.phase = Phase::Asleep;
+        // Before it refuses calls: those that it refuses ask for another process.
+        self.core.line.sleep();
+        if let Err(error) = plugin.shutdown() {
+            tracing::warn!(plugin = &*self.core.name, "{error}");
+        }
+        self.tell(&Event::Idle);
+    }
+
+    /// Keeps a process that waits to take over, if the policy says so.
+    fn keep_spare(&mut self) {
+        let last = Arc::clone(self.core.state().last());
+        if !self.policy.warm_spare
+            || last.describe().is_exclusive()
+            || !matches!(self.phase, Phase::Up { .. })
+            || self.core.is_stopping()
+        {
+            return;
+        }
+        if self.spare.as_ref().is_some_and(|spare| spare.exited().is_none()) {
+            return;
+        }
+        let now = Instant::now();
+        if self.spare.take().is_some() {
+            // One that ends while it waits would end again.
+            self.no_spare_before = Some(now + self.policy.backoff.longest);
+        }
+        if self.no_spare_before.is_some_and(|at| at > now) {
+            return;
+        }
+        self.no_spare_before = None;
+        match self.launch_bare() {
+            Ok(spare) => self.spare = Some(spare),
+            Err(misstart) => {
+                let outage = misstart.outage(&self.launcher);
+                self.no_spare_before = Some(now + self.policy.backoff.longest);
+                self.tell(&Event::StartFailed { outage });
+            }
+        }
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        self.core.bus.tell(&self.core.name, event);
+    }
+}

@@ -1,0 +1,66 @@
+//! What tells files apart, and whose they are.
+
+use std::fs::{File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Access, AtFlags, CWD};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+/// Tells a file from others, and one content of it from another one: who changes a file changes this, unless a clock
+/// stood still meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    pub(crate) size: u64,
+    /// When the content was changed, in seconds and nanoseconds. Whoever may write to the file can set it.
+    modified: (i64, i64),
+    /// When anything was changed. Nobody can set it.
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from_metadata(&file.metadata()?))
+    }
+
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether the last change was at least so long before `now`.
+    pub(crate) fn has_settled(&self, now: SystemTime, for_how_long: Duration) -> bool {
+        let changed = u64::try_from(self.changed.0).map_or(Duration::ZERO, Duration::from_secs);
+        now.duration_since(UNIX_EPOCH + changed).is_ok_and(|age| age > for_how_long)
+    }
+}
+
+/// Whether the user of this process may execute a file.
+pub(crate) fn may_execute(path: &Path) -> bool {
+    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// Whether a file belongs to the user of this process.
+pub(crate) fn is_ours(metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// What the owner of a file, its group and others may do with it, as `chmod` counts.
+pub(crate) fn permissions(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
+}
+
+/// A new file that its owner can execute and nobody else can use.
+pub(crate) fn executable_file(directory: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempfile_in(directory)
+}
