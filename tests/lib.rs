@@ -322,6 +322,8 @@ pub enum Mishap {
     Exit(i32),
     /// A recursion without end.
     StackOverflow,
+    /// The same on a thread that the method starts.
+    StackOverflowOnThread,
     /// More memory than there is.
     OutOfMemory,
     /// The end of the process, with a child left that holds stdout and stderr and tells its id there.
@@ -371,6 +373,49 @@ pub trait Shapes {
     fn row(&self) -> Result<Row>;
     /// An error of its own.
     fn own_error(&self) -> Result<u64, LedgerError>;
+    /// Gives back what it got.
+    fn number(&self, number: u64) -> Result<u64>;
+    /// Gives back what it got, at some time.
+    async fn later(&self, number: u64) -> Result<u64>;
+    /// Calls this method of `taker`, and says what came of that.
+    fn give(&self, method: &str, taker: &dyn Taker) -> Result<String>;
+}
+
+/// Takes values of the types of [`Shapes`].
+#[plugin_interface]
+pub trait Taker {
+    /// Bytes.
+    fn bytes(&self, value: Vec<u8>) -> Result<()>;
+    /// A text.
+    fn text(&self, value: String) -> Result<()>;
+    /// Numbers.
+    fn numbers(&self, value: Vec<u64>) -> Result<()>;
+    /// Elements of no size.
+    fn units(&self, value: Vec<()>) -> Result<()>;
+    /// A set of nothing.
+    fn unit_map(&self, value: HashMap<(), ()>) -> Result<()>;
+    /// A map.
+    fn map(&self, value: HashMap<u64, u64>) -> Result<()>;
+    /// Something as deep as it likes.
+    fn tree(&self, value: Tree) -> Result<()>;
+    /// Elements that are small when absent.
+    fn sparse(&self, value: Vec<Option<Large>>) -> Result<()>;
+    /// The same, nested.
+    fn nested_sparse(&self, value: Vec<Vec<Option<Large>>>) -> Result<()>;
+    /// One of two values.
+    fn truth(&self, value: bool) -> Result<()>;
+    /// A character.
+    fn character(&self, value: char) -> Result<()>;
+    /// A number that is not zero.
+    fn non_zero(&self, value: std::num::NonZeroU32) -> Result<()>;
+    /// One that may be absent.
+    fn option(&self, value: Option<u8>) -> Result<()>;
+    /// A time span.
+    fn duration(&self, value: Duration) -> Result<()>;
+    /// A point in time.
+    fn time(&self, value: std::time::SystemTime) -> Result<()>;
+    /// A structure.
+    fn row(&self, value: Row) -> Result<()>;
 }
 
 /// A kilobyte when it is there, and a byte of a message when it is not.

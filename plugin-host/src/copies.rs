@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::digest::SETTLED;
-use self::digest::{Digest, digest_of};
+use self::digest::digest_of;
 use self::store::Store;
 use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
 
@@ -28,7 +28,6 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
-    digest: Digest,
     /// Shared with other users of the copy; whoever removes copies takes it alone.
     _lock: File,
 }
@@ -51,10 +50,10 @@ impl PrivateCopy {
             let before = FileIdentity::of(&source).map_err(CopyCause::unreadable)?;
             let digest = digest_of(&mut source, before).map_err(CopyCause::unreadable)?;
             if let Some((path, lock)) = store.find(digest, name, before.size)? {
-                return Ok(Self { path, digest, _lock: lock });
+                return Ok(Self { path, _lock: lock });
             }
             if let Some((path, lock)) = store.add(&mut source, digest, name)? {
-                return Ok(Self { path, digest, _lock: lock });
+                return Ok(Self { path, _lock: lock });
             }
         }
         Err(CopyCause::Changing)
@@ -64,15 +63,12 @@ impl PrivateCopy {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    /// What the program is made of, as 64 hexadecimal digits: equal for equal programs.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a plugin that is replaced while it runs asks whether it differs")
-    )]
-    pub(crate) fn digest(&self) -> String {
-        self.digest.to_string()
-    }
+/// What tells the content of a file from others.
+#[cfg(feature = "watch")]
+pub(crate) fn content_of(path: &Path) -> io::Result<impl Eq> {
+    Ok(digest_of_file(path)?.1)
 }
 
 /// What tells the program at `path` from others, and a digest of its content.
@@ -184,11 +180,11 @@ mod tests {
         let directory = above.path().join("a/b");
         let copy = PrivateCopy::of(&program(), &directory).unwrap();
         let name = program().file_name().unwrap().to_owned();
-        assert_eq!(copy.path(), directory.join(copy.digest()).join(name));
-        assert_eq!(copy.digest(), blake3::hash(&std::fs::read(program()).unwrap()).to_string());
+        let digest = blake3::hash(&std::fs::read(program()).unwrap()).to_string();
+        assert_eq!(copy.path(), directory.join(digest).join(name));
         let made = std::fs::metadata(copy.path()).unwrap().modified().unwrap();
         let again = PrivateCopy::of(&program(), &directory).unwrap();
-        assert_eq!((again.path(), again.digest()), (copy.path(), copy.digest()));
+        assert_eq!(again.path(), copy.path());
         assert_eq!(std::fs::metadata(copy.path()).unwrap().modified().unwrap(), made);
     }
 

@@ -61,4 +61,6 @@ pub use plugin::PluginProcess;
 pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
 pub use set::{BrokenCause, BrokenPlugin, Changes, Offer, PluginSet, PluginSetBuilder, SetError};
 pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
+#[cfg(feature = "watch")]
+pub use supervisor::{ProgramWatch, WatchError};
 pub use thread::{PluginThread, PluginThreadBuilder};

@@ -6,13 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plugin_core::{CallError, Result};
-use tests::{Caller, CallerClient, Counter, Workshop, WorkshopClient};
+use tests::{Caller, Counter, Workshop, WorkshopClient};
 
-use crate::callbacks::launch;
-use crate::support::{SHORT, assert_says, cause, in_time, kill_hard, start, wait_for, wait_until_gone};
-
-/// What the documentation of [`CallError::TooDeep`] leads people to expect.
-const DEEPEST: u64 = 64;
+use crate::cases::within::{self, DEEPEST, launch};
+use crate::support::{SHORT, assert_says, in_time, start, wait_for};
 
 #[test]
 fn an_error_of_a_callback_goes_through_the_method_back_to_its_caller() {
@@ -66,19 +63,7 @@ fn a_panic_of_a_callback_without_a_result_ends_the_method_too() {
 
 #[test]
 fn calls_within_calls_go_as_deep_as_is_stated_and_no_deeper() {
-    // On a thread with the 2 MiB of stack that Rust gives: a test that overflows it aborts.
-    in_time("calls within calls", || {
-        fn go(caller: &CallerClient, depth: u64, deepest: &Cell<u64>) -> Result<u64> {
-            deepest.set(deepest.get().max(depth));
-            caller.descend(&|| go(caller, depth + 1, deepest))
-        }
-        let (_plugin, caller) = launch();
-        let deepest = Cell::new(0);
-        assert_eq!(go(&caller, 0, &deepest).unwrap(), DEEPEST);
-        assert_eq!(deepest.get(), DEEPEST, "so many callbacks ran within each other");
-        // It is not worn out by that.
-        assert_eq!(go(&caller, 0, &deepest).unwrap(), DEEPEST);
-    });
+    within::calls_within_calls_go_as_deep_as_is_stated_and_no_deeper();
 }
 
 /// Where a thread of the plugin has made the outermost call, it is the plugin that refuses the innermost one.
@@ -143,44 +128,12 @@ fn the_deadline_of_a_call_passes_while_its_callback_runs() {
 
 #[test]
 fn a_plugin_that_is_killed_while_a_callback_runs() {
-    in_time("a plugin killed in a callback", || {
-        let (plugin, caller) = launch();
-        let bystander = start({
-            let caller = caller.clone();
-            move || caller.visit(u64::MAX, &mut |_, _| true)
-        });
-        let calls = Cell::new(0);
-        let error = caller.sum(5, &|number| {
-            calls.set(calls.get() + 1);
-            kill_hard(plugin.id());
-            wait_until_gone(plugin.id());
-            // The callback runs to its end, and calls of its own fail.
-            assert!(caller.echo(1).unwrap_err().is_disconnected());
-            Ok(number)
-        });
-        let error = error.unwrap_err();
-        assert!(cause(&error).process_end().is_some(), "{error:?}");
-        assert_says(&error, &["`Caller::sum` may have run", "signal: 9"]);
-        assert_eq!(calls.get(), 1);
-        assert!(bystander.join().unwrap().unwrap_err().is_disconnected());
-        assert_eq!(plugin.in_flight(), 0);
-    });
+    within::a_plugin_that_is_killed_while_a_callback_runs();
 }
 
 #[test]
 fn a_plugin_that_is_shut_down_within_a_callback() {
-    in_time("a shutdown in a callback", || {
-        let (plugin, caller) = launch();
-        let outcome = caller.sum(2, &|number| {
-            if number == 0 {
-                // The method waits for this callback, and has to be cut off.
-                plugin.shutdown().unwrap();
-            }
-            Ok(number)
-        });
-        let error = outcome.unwrap_err();
-        assert!(error.is_disconnected(), "{error:?}");
-    });
+    within::a_plugin_that_is_shut_down_within_a_callback();
 }
 
 #[test]

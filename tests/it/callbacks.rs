@@ -4,16 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::thread;
 
 use plugin_core::Result;
-use plugin_host::PluginProcess;
 use tests::{Caller, CallerClient, Progress};
 
+use crate::cases::within::launch;
 use crate::support::{in_time, start, workshop};
-
-pub(crate) fn launch() -> (PluginProcess, CallerClient) {
-    let plugin = workshop().spawn().unwrap();
-    let caller = plugin.client().unwrap();
-    (plugin, caller)
-}
 
 /// Writes down what it is told. It is not `Sync`: nothing but its own thread ever calls it.
 #[derive(Default)]

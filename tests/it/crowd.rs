@@ -13,7 +13,7 @@ use plugin_core::{CallError, Result};
 use plugin_host::PluginProcess;
 use tests::{Vigil, VigilClient};
 
-use crate::attack::Random;
+use crate::cases::kills::Random;
 use crate::support::{PATIENCE, in_time, start, wait_for, well_behaved};
 
 const TASKS: u64 = 1000;

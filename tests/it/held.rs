@@ -15,9 +15,13 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn now() -> Self {
         let count = |path| fs::read_dir(path).expect("the system tells it").count();
-        let own = std::process::id();
-        let children = format!("/proc/self/task/{own}/children");
-        let children = fs::read_to_string(children).unwrap_or_default().split_whitespace().count();
+        // The system lists them by the thread that started them. Threads end meanwhile.
+        let tasks = fs::read_dir("/proc/self/task").expect("the system tells it").flatten();
+        let children = |task: fs::DirEntry| {
+            let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            text.split_whitespace().count()
+        };
+        let children = tasks.map(children).sum();
         Self { threads: count("/proc/self/task"), descriptors: count("/proc/self/fd"), children }
     }
 }

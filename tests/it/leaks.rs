@@ -1,58 +1,25 @@
-//! Runs the misdeeds one by one and counts what is left of each in the host: no thread, no descriptor,
-//! no child. It has no test harness, whose threads would be counted.
+//! Starts plugins that behave, in processes and on threads, and counts what is left of each in the host: no thread, no
+//! descriptor, no child. `faults` does so for those that do not. It has no test harness, whose threads would be counted.
 
 // What only the other tests use.
 #![expect(dead_code, reason = "the other tests share these modules")]
 
-mod cases;
 mod held;
 mod support;
 
-use cases::{crash, payload, session, start};
 use plugin_core::Registry;
-use plugin_host::{Launcher, PluginThread};
+use plugin_host::PluginThread;
 use tests::store::{Memory, Store, StoreClient, Trouble, TroubleClient};
 use tests::{Echo, EchoClient};
 
 use held::{Held, check};
-use support::{Raw, wait_for, well_behaved};
+use support::{wait_for, well_behaved};
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.
     well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
 
-    for case in start::WRONG.iter().chain(start::TOO_SLOW) {
-        check(case.behaviour, || case.run());
-    }
-    check("crashes before hello", start::crash_before_hello);
-    check("strange hellos", || drop(start::strange_but_right()));
-    for case in session::FATAL {
-        check(case.behaviour, || case.run());
-    }
-    for behaviour in ["silent", "half a payload", "is stopped"] {
-        check(behaviour, || session::hangs(behaviour));
-    }
-    check("misdeeds after the reply", session::misdeed_after_the_reply);
-    check("a child keeps everything", session::child_keeps_everything);
-    for case in payload::HOSTILE {
-        check(case.name, || case.run());
-    }
-    check("panics", crash::panics);
-    for (mishap, status, says) in crash::ENDS {
-        check(&format!("{mishap:?}"), || crash::end(*mishap, *status, says));
-    }
-    check("children", crash::children);
-    check("a method that hangs", crash::hang);
-    check("no such file", || {
-        assert!(Launcher::new("/nowhere/plugin").spawn().is_err());
-    });
-    check("a plugin that pings and does not read", || {
-        let raw = Raw::new();
-        let mut launcher = raw.launcher("pings and does not read").stall_timeout(support::SHORT);
-        let _plugin = launcher.spawn().expect("it says hello");
-        raw.wait_until_gone();
-    });
     check("a hundred plugins that behave", || {
         let mut launcher = well_behaved(&[]);
         for number in 0..100 {

@@ -1,42 +1,22 @@
 //! From start to end: shutdown, kill, drop, limits of time, and the end of the host.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_core::{CallError, Delivery, DisconnectCause};
 use plugin_host::ShutdownError;
 use tests::{Echo, EchoClient, Gate, GateClient, Printer, PrinterClient, Row};
 
+use crate::cases::{ends, hosts};
 use crate::support::{
-    MORTAL_HOST, PATIENCE, Raw, SHORT, assert_says, cause, in_time, run_by_hand, start, temporary_directory,
+    MORTAL_HOST, PATIENCE, SHORT, assert_says, cause, in_time, run_by_hand, start, temporary_directory,
     wait_for, wait_until_gone, well_behaved,
 };
 
 #[test]
 fn a_plugin_that_is_shut_down_ends_with_success() {
-    let plugin = well_behaved(&[]).spawn().unwrap();
-    let echo: EchoClient = plugin.client().unwrap();
-    assert!(plugin.exited().is_none());
-    plugin.ping().unwrap();
-    plugin.shutdown().unwrap();
-    wait_until_gone(plugin.id());
-    let end = plugin.exited().unwrap();
-    assert!(end.status.unwrap().success() && end.uptime > Duration::ZERO, "{end:?}");
-    // Once more changes nothing.
-    plugin.shutdown().unwrap();
-    plugin.kill().unwrap();
-
-    let error = echo.number(7).unwrap_err();
-    assert!(matches!(cause(&error), DisconnectCause::ShutDown), "{error:?}");
-    assert!(!error.may_have_run());
-    assert_says(
-        &error,
-        &["was shut down by this program", "`Echo::number` has not run", "launch the plugin again"],
-    );
-    assert!(matches!(cause(&plugin.ping().unwrap_err()), DisconnectCause::ShutDown));
+    ends::a_plugin_that_is_shut_down_ends_with_success();
 }
 
 #[test]
@@ -111,36 +91,7 @@ fn a_shutdown_waits_no_longer_than_it_may() {
 
 #[test]
 fn shutdown_kill_and_drop_from_many_threads_at_once() {
-    in_time("ending from many threads", || {
-        for round in 0..10 {
-            let plugin = Arc::new(well_behaved(&[]).spawn().unwrap());
-            let id = plugin.id();
-            let barrier = Arc::new(Barrier::new(8));
-            let threads: Vec<_> = (0..8)
-                .map(|index| {
-                    let (plugin, barrier) = (Arc::clone(&plugin), Arc::clone(&barrier));
-                    let echo: EchoClient = plugin.client().unwrap();
-                    start(move || {
-                        barrier.wait();
-                        match (index + round) % 4 {
-                            0 => drop(plugin.shutdown()),
-                            1 => plugin.kill().unwrap(),
-                            2 => drop(plugin),
-                            _ => match echo.number(7) {
-                                Ok(number) => assert_eq!(number, 7),
-                                Err(error) => assert!(error.is_disconnected(), "{error:?}"),
-                            },
-                        }
-                    })
-                })
-                .collect();
-            drop(plugin);
-            for thread in threads {
-                thread.join().unwrap();
-            }
-            wait_until_gone(id);
-        }
-    });
+    ends::shutdown_kill_and_drop_from_many_threads_at_once();
 }
 
 #[test]
@@ -176,17 +127,7 @@ fn a_drop_while_others_call_ends_their_calls() {
 
 #[test]
 fn a_reply_that_comes_too_late_is_dropped_and_counted() {
-    let plugin = well_behaved(&[]).call_timeout(SHORT).spawn().unwrap();
-    let gate: GateClient = plugin.client().unwrap();
-    let error = gate.hold(1).unwrap_err();
-    let CallError::TimedOut(timed_out) = &error else { panic!("{error:?}") };
-    assert_eq!(timed_out.after, SHORT);
-    assert_says(&error, &["`Gate::hold` of plugin `well-behaved` did not answer within 1s", "may still run"]);
-    assert_eq!((plugin.in_flight(), plugin.late_replies()), (0, 0));
-    gate.open(1).unwrap();
-    wait_for("the late reply arrives", || plugin.late_replies() == 1);
-    assert_eq!(gate.hold(1).unwrap(), 1);
-    plugin.shutdown().unwrap();
+    ends::a_reply_that_comes_too_late_is_dropped_and_counted();
 }
 
 #[test]
@@ -239,53 +180,24 @@ fn a_plugin_killed_by_somebody_else() {
     assert_says(&error, &["was killed", "(signal: 9", "famous last words", "launch the plugin again"]);
 }
 
-/// Starts a host, reads the process ids that it prints, kills it when `before` has seen them, and waits until nobody of
-/// them is left.
-fn kill_host(arguments: &[&str], count: usize, before: impl FnOnce(&[u32])) {
-    let mut command = Command::new(MORTAL_HOST);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-    #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
-    let mut host = command.spawn().unwrap();
-    let lines = BufReader::new(host.stdout.take().unwrap()).lines().take(count);
-    let ids: Vec<u32> = lines.map(|line| line.unwrap().trim().parse().unwrap()).collect();
-    assert_eq!(ids.len(), count);
-    before(&ids);
-    // Neither of them can do anything about it.
-    host.kill().unwrap();
-    host.wait().unwrap();
-    ids.into_iter().for_each(wait_until_gone);
-}
-
 #[test]
 fn a_plugin_does_not_outlive_its_host() {
-    // While it waits for a method, while it shuts the plugin down and a method hangs, while a method needs a processor, and
-    // with a plugin that does not end when it is dropped.
-    for mode in ["wait", "drain", "toil", "stick"] {
-        kill_host(&[mode], 1, |_| {});
-    }
+    hosts::a_plugin_does_not_outlive_its_host();
 }
 
 #[test]
 fn a_stopped_plugin_does_not_outlive_its_host() {
-    kill_host(&["wait"], 1, |ids| {
-        let plugin = rustix::process::Pid::from_raw(i32::try_from(ids[0]).unwrap()).unwrap();
-        rustix::process::kill_process(plugin, rustix::process::Signal::STOP).unwrap();
-        let stat = format!("/proc/{}/stat", ids[0]);
-        wait_for("the plugin is stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
-    });
+    hosts::a_stopped_plugin_does_not_outlive_its_host();
 }
 
 #[test]
 fn a_child_of_a_plugin_does_not_outlive_its_host() {
-    kill_host(&["child"], 2, |_| {});
+    hosts::a_child_of_a_plugin_does_not_outlive_its_host();
 }
 
 #[test]
 fn the_value_of_a_plugin_is_dropped_when_its_host_is_killed() {
-    let directory = temporary_directory();
-    let path = directory.path().join("flushed");
-    kill_host(&["flush by force", path.to_str().unwrap()], 1, |_| {});
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "flushed");
+    hosts::the_value_of_a_plugin_is_dropped_when_its_host_is_killed();
 }
 
 #[test]
@@ -299,16 +211,7 @@ fn the_value_of_a_plugin_is_dropped_before_its_process_ends() {
 
 #[test]
 fn the_first_shutdown_decides_what_later_ones_say() {
-    in_time("shutdowns of a plugin that does not end", || {
-        let raw = Raw::new();
-        let plugin = raw.launcher("ignores shutdown").shutdown_timeout(SHORT).spawn().unwrap();
-        for _ in 0..3 {
-            let error = plugin.shutdown().unwrap_err();
-            assert!(matches!(error, ShutdownError::TimedOut { after, .. } if after == SHORT), "{error:?}");
-            assert_says(&error, &["plugin `raw` did not end within 1s and was killed", "shutdown_timeout"]);
-        }
-        raw.wait_until_gone();
-    });
+    ends::the_first_shutdown_decides_what_later_ones_say();
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Tests with real plugin processes.
 
+// `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
+#[cfg(test)]
+#[expect(dead_code, reason = "some of it is for `faults`")]
 mod cases;
+#[expect(dead_code, reason = "some of it is for `faults`")]
 mod support;
 
-// `cfg(test)` is always set here, and tells clippy that helper functions are parts of tests, too.
 #[cfg(test)]
 mod async_calls;
 #[cfg(test)]

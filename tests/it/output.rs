@@ -3,84 +3,20 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 
-use plugin_host::{Launcher, Output};
+use plugin_host::Output;
 use tests::{Echo, EchoClient, Printer, PrinterClient};
 
+use crate::cases::printing::{self, captured};
 use crate::support::{in_time, start, wait_for, well_behaved};
-
-/// A writer that the test can look into.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Captured {
-    fn output(&self) -> Output {
-        Output::Writer(Box::new(self.clone()))
-    }
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-    fn bytes(&self) -> Vec<u8> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-fn captured(launcher: Launcher) -> (Launcher, Captured, Captured) {
-    let (out, err) = (Captured::default(), Captured::default());
-    (launcher.stdout(out.output()).stderr(err.output()), out, err)
-}
 
 #[test]
 fn lines_arrive_from_before_the_hello_to_the_end() {
-    let (mut launcher, out, err) = captured(well_behaved(&["early"]));
-    let plugin = launcher.spawn().unwrap();
-    let printer: PrinterClient = plugin.client().unwrap();
-    printer.print(true, b", now with one\r\n\nlast").unwrap();
-    printer.print(false, b"late on stderr").unwrap();
-    plugin.shutdown().unwrap();
-    assert_eq!(out.text(), "early on stdout\nwithout an end, now with one\n\nlast\n");
-    assert_eq!(err.text(), "early on stderr\nlate on stderr\n");
+    printing::lines_arrive_from_before_the_hello_to_the_end();
 }
 
 #[test]
 fn nothing_that_is_printed_disturbs_calls() {
-    in_time("calls of a plugin that prints", || {
-        let (mut launcher, out, err) = captured(well_behaved(&[]));
-        let plugin = launcher.spawn().unwrap();
-        let printer: PrinterClient = plugin.client().unwrap();
-        let echo: EchoClient = plugin.client().unwrap();
-        let garbage: Vec<u8> = (0..=255).cycle().take(10_000).collect();
-        let line_without_end = vec![b'x'; 1 << 20];
-        let protocol = b"\x89PLUG\r\n\x1a\x01\0\x01\0\0\0\0\0";
-        for (number, bytes) in
-            [&b"a line\n"[..], b"no end", &line_without_end, &garbage, protocol, b"\0\0\0\n"]
-                .into_iter()
-                .enumerate()
-        {
-            for to_stdout in [true, false] {
-                printer.print(to_stdout, bytes).unwrap();
-                assert_eq!(echo.number(number as u64).unwrap(), number as u64);
-            }
-        }
-        plugin.shutdown().unwrap();
-        for captured in [out, err] {
-            let bytes = captured.bytes();
-            assert!(bytes.starts_with(b"a line\nno end"));
-            // Broken into lines that a host can hold, and nothing lost.
-            let longest = bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap();
-            assert_eq!(longest, 16 * 1024);
-            assert_eq!(bytes.iter().filter(|byte| **byte == b'x').count(), (1 << 20) + 10_000 / 256);
-        }
-    });
+    printing::nothing_that_is_printed_disturbs_calls();
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) const CRASHING: &str = env!("CARGO_BIN_EXE_crashing");
 pub(crate) const PHOENIX: &str = env!("CARGO_BIN_EXE_phoenix");
 pub(crate) const STEWARD: &str = env!("CARGO_BIN_EXE_steward");
 pub(crate) const RAW: &str = env!("CARGO_BIN_EXE_raw");
+pub(crate) const ODD_HOST: &str = env!("CARGO_BIN_EXE_odd_host");
+pub(crate) const EMBEDDED_HOST: &str = env!("CARGO_BIN_EXE_embedded_host");
 pub(crate) const MORTAL_HOST: &str = env!("CARGO_BIN_EXE_mortal_host");
 
 /// How long the tests wait for what happens within milliseconds: long enough for a machine that has
@@ -34,16 +36,23 @@ pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
 /// Waits until the condition holds.
 #[track_caller]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    assert!(wait_until(Instant::now() + PATIENCE, condition), "waited in vain: {what}");
+}
+
+/// Waits until the condition holds, or `deadline` has come; whether it holds.
+pub(crate) fn wait_until(deadline: Instant, mut condition: impl FnMut() -> bool) -> bool {
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "nothing announces the conditions that tests wait for"
         )]
         thread::sleep(Duration::from_millis(2));
     }
+    true
 }
 
 /// Runs something that must not hang, on a thread of its own.

@@ -16,7 +16,7 @@ use tests::{
     Caller, CallerClient, Counter, Notes, NotesClient, Rivers, RiversClient, Workshop, WorkshopClient,
 };
 
-use crate::attack::Random;
+use crate::cases::kills::Random;
 use crate::objects::Mine;
 use crate::support::{block_on, in_time, kill_hard, start, wait_for, wait_until_gone, workshop};
 

@@ -37,6 +37,10 @@ impl Crash for Crashing {
             }
             Mishap::Exit(status) => std::process::exit(status),
             Mishap::StackOverflow => drop(overflow(0)),
+            Mishap::StackOverflowOnThread => {
+                let thread = thread::Builder::new().spawn(|| overflow(0))?;
+                drop(thread.join());
+            }
             Mishap::OutOfMemory => drop(black_box(Vec::<u8>::with_capacity(isize::MAX as usize))),
             Mishap::ExitLeavingChild { own_group } => {
                 let mut command = Command::new("sleep");

@@ -448,8 +448,9 @@ impl FrameWriter {
         state.releases = Vec::new();
         let tasks = std::mem::take(&mut state.tasks);
         drop(state);
-        if is_first && end == End::Stalled {
-            // The thread that reads sees the end, and tells the owner why.
+        if is_first {
+            // The thread that reads sees the end, and tells the owner why: also where the peer has ended only the direction
+            // in which it reads. What has arrived already can still be read.
             self.transport.shut_down();
         }
         self.free.notify_all();

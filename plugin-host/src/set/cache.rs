@@ -63,7 +63,7 @@ impl Slot {
             add(name);
             add(value.unwrap_or_default());
         }
-        add(command.get_current_dir().map_or(OsStr::new(""), Path::as_os_str));
+        add(command.get_current_dir().map_or_else(|| OsStr::new(""), Path::as_os_str));
         Self {
             file: directory.join(format!("{}{SUFFIX}", hasher.finalize().to_hex())),
             program: launcher.program.clone(),

@@ -1,6 +1,7 @@
 //! What the supervisor's thread, the handle, and the threads that watch processes share.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Wake;
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) last: Option<Arc<PluginProcess>>,
     /// Its number.
     pub(super) generation: u64,
+    /// The file that processes are started from.
+    pub(super) program: PathBuf,
     /// What clients have been made of, by their places in the line.
     pub(super) wanted: Vec<Wanted>,
     orders: VecDeque<Order>,
@@ -78,8 +81,9 @@ impl State {
 }
 
 impl Core {
-    pub(super) fn new(name: Arc<str>, line: Arc<Line>, bus: Bus) -> Self {
+    pub(super) fn new(program: PathBuf, name: Arc<str>, line: Arc<Line>, bus: Bus) -> Self {
         let state = State {
+            program,
             last: None,
             generation: 0,
             wanted: Vec::new(),

@@ -205,6 +205,7 @@ impl Keeper {
             // Nobody knows it.
             let _ = spare.kill();
         }
+        self.core.state().program.clone_from(&launcher.program);
         std::mem::replace(&mut self.launcher, launcher)
     }
 

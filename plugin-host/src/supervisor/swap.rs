@@ -58,7 +58,7 @@ impl Keeper {
         };
         let outage = misstart.outage(&self.launcher);
         if let Some(before) = before {
-            self.launcher = before;
+            self.exchange(before);
         }
         Err(self.put_back(old.as_deref(), is_down, outage))
     }

@@ -1,5 +1,6 @@
 //! What can happen in the methods of a plugin.
 
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 
 use plugin_core::{CallError, DisconnectCause, Panicked};
@@ -39,6 +40,14 @@ pub(crate) const ENDS: &[(Mishap, Status, &[&str])] = &[
         Status::Signal(6),
         &["it overflowed its stack (signal: 6", "has overflowed its stack"],
     ),
+    (
+        Mishap::StackOverflowOnThread,
+        Status::Signal(6),
+        &["it overflowed its stack (signal: 6", "has overflowed its stack"],
+    ),
+    (Mishap::Signal(4), Status::Signal(4), &["crashed (signal: 4"]),
+    (Mishap::Signal(7), Status::Signal(7), &["crashed (signal: 7"]),
+    (Mishap::Signal(8), Status::Signal(8), &["crashed (signal: 8"]),
     (Mishap::OutOfMemory, Status::Signal(6), &["it ran out of memory (signal: 6", "memory allocation of"]),
 ];
 
@@ -50,8 +59,13 @@ fn launch() -> (PluginProcess, CrashClient) {
 
 /// A panic fails the call that raised it, and no other.
 pub(crate) fn panics() {
+    panic_with(0..PANICS.len());
+}
+
+/// Some of the panics.
+pub(crate) fn panic_with(which: Range<usize>) {
     let (plugin, client) = launch();
-    for (mishap, message) in PANICS {
+    for (mishap, message) in &PANICS[which] {
         let error = client.crash(*mishap).expect_err("it panics");
         let CallError::Panicked(panicked) = &error else { panic!("{mishap:?}: {error:?}") };
         let Panicked { message: told, location, backtrace, .. } = &**panicked;
@@ -68,6 +82,13 @@ pub(crate) fn panics() {
     }
     plugin.shutdown().expect("it ends in order");
     wait_until_gone(plugin.id());
+}
+
+/// The end of that name.
+pub(crate) fn end_by(name: &str) {
+    let found = ENDS.iter().find(|(mishap, ..)| format!("{mishap:?}") == name);
+    let (mishap, status, says) = found.unwrap_or_else(|| panic!("no end is called {name}"));
+    end(*mishap, *status, says);
 }
 
 /// The end of the process fails all its calls.

@@ -1,11 +1,20 @@
 //! Misdeeds of plugins, in tables: what is done, which error the host gets, and what its text says.
 //!
-//! The tests run them at the same time as others; `leaks` runs them one by one and counts.
+//! The tests run them at the same time as others; `faults` runs them one by one and counts what is left.
 
 pub(crate) mod crash;
+pub(crate) mod ends;
+pub(crate) mod files;
+pub(crate) mod given_up;
+pub(crate) mod hosts;
+pub(crate) mod kills;
 pub(crate) mod payload;
+pub(crate) mod printing;
 pub(crate) mod session;
+pub(crate) mod stall;
 pub(crate) mod start;
+pub(crate) mod versions;
+pub(crate) mod within;
 
 use std::thread::JoinHandle;
 
@@ -33,6 +42,11 @@ impl Bystander {
         });
         wait_for("the call is held", || gate.waiting().expect("it goes on") == 1);
         Self { echo: plugin.client().expect("it has an echo"), gate, held, plugin }
+    }
+
+    /// Another way to call it.
+    pub(crate) fn echo(&self) -> EchoClient {
+        self.echo.clone()
     }
 
     /// Asserts that it still answers.

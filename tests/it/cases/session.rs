@@ -35,6 +35,7 @@ pub(crate) const FATAL: &[Session] = &[
         CLOSED,
         &["closed its connection without ending", "defect of the plugin", "launch it again"],
     ),
+    case("ends what it sends", CLOSED, &["closed its connection without ending"]),
     case("exits", |cause| ended_with(cause, 5), &["failed (exit status: 5)", "launch the plugin again"]),
     case("half a frame, then closes", BROKE_PROTOCOL, &["half a frame"]),
     case("half a frame, then exits", |cause| ended_with(cause, 6), &["exit status: 6"]),
@@ -151,6 +152,18 @@ pub(crate) fn misdeed_after_the_reply() {
     assert_eq!(echo.number(7).expect("it goes on"), 7);
     plugin.shutdown().expect("it ends in order");
     raw.wait_until_gone();
+}
+
+/// Its replies arrive, and nothing can be sent to it: it is ended like one that closes its connection.
+pub(crate) fn plugin_that_receives_no_more() {
+    let raw = Raw::new();
+    let (plugin, echo, shapes) = launch(&raw, "answers, and receives no more");
+    assert_eq!(shapes.text().expect("the reply was sent"), "last words");
+    let error = echo.number(7).expect_err("it receives no more");
+    assert!(CLOSED(cause(&error)), "{error:?}");
+    assert_eq!(delivery(&error), Delivery::NotSent);
+    raw.wait_until_gone();
+    assert!(plugin.exited().is_some());
 }
 
 /// The process is gone, and a child of it holds stdout, stderr and the connection.

@@ -4,9 +4,11 @@
 //!
 //! Arguments: what to do, a file that takes the process id, and what some behaviours need besides.
 
+mod misdeeds;
 mod wire;
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio, exit};
 use std::thread;
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
     };
     let Ok(host) = host else { return ExitCode::FAILURE };
     let _ = writeln!(std::io::stderr(), "raw: {behaviour}");
+    if behaviour == "daemon" {
+        misdeeds::serve_as_daemon(&host);
+    }
     match behaviour.strip_prefix("hello:") {
         Some(behaviour) => before_hello(&host, behaviour),
         None => after_hello(&host, behaviour, file),
@@ -141,6 +146,14 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
         host.send(&Hello::default().bytes());
         exit(5);
     }
+    if behaviour == "receives nothing" {
+        // Before its hello, so that the host never finds it otherwise.
+        if host.receive_hello().is_ok() {
+            host.shut_down(Shutdown::Read);
+            host.send(&Hello::default().bytes());
+        }
+        return;
+    }
     if host.greet().is_err() {
         return;
     }
@@ -173,6 +186,13 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
                 host.send(&frame(kind, call.call, &answer));
             });
         }
+        "answers byte by byte" => misdeeds::answer_byte_by_byte(host),
+        "answers in another order" => misdeeds::answer_in_another_order(host, file),
+        "calls back" => misdeeds::call_host_back(host, 1, file),
+        "calls back with the largest id" => misdeeds::call_host_back(host, u64::MAX, file),
+        "pings without end" => misdeeds::ping_without_end(host),
+        "closes stdout and stderr" => misdeeds::close_output(host),
+        "floods stderr" => host.serve(|host, call| misdeeds::flood_stderr(host, call.call)),
         _ => host.serve(|host, call| misbehave(host, call.call, behaviour)),
     }
 }
@@ -184,6 +204,12 @@ fn misbehave(host: &Host, call: u64, behaviour: &str) {
         "silent" => return,
         "closes" => return host.close(),
         "exits" => exit(5),
+        "ends what it sends" => return host.shut_down(Shutdown::Write),
+        "answers, and receives no more" => {
+            host.shut_down(Shutdown::Read);
+            frame(REPLY, call, &text(b"last words"))
+        }
+        "daemonises" => misdeeds::daemonise(),
         "half a frame, then closes" => {
             host.send(&header(REPLY, 8, call)[..10]);
             return host.close();

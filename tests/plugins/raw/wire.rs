@@ -1,6 +1,7 @@
 //! The protocol by hand: bytes as docs/protocol.md describes them, with nothing of plugin-core.
 
 use std::io::{Read, Result, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::exit;
@@ -40,6 +41,22 @@ pub(crate) fn header(kind: u8, length: u32, call: u64) -> Vec<u8> {
 pub(crate) fn frame(kind: u8, call: u64, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("the payloads here are small");
     [&header(kind, length, call), payload].concat()
+}
+
+/// A call of a method that the host has lent, within its own call `parent`.
+pub(crate) fn call_back(id: u64, parent: u64, method: &str, arguments: &[u8]) -> Vec<u8> {
+    let payload = [&[0; 8][..], &parent.to_le_bytes(), arguments].concat();
+    let mut bytes = flagged(CALL, NESTED, id, &payload);
+    // The first callback of that call.
+    bytes[16..24].copy_from_slice(&(1 << 63 | parent & ((1 << 48) - 1)).to_le_bytes());
+    bytes[24..32].copy_from_slice(&method_id(method).to_le_bytes());
+    bytes
+}
+
+/// FNV-1a.
+fn method_id(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A whole frame with flags.
@@ -146,7 +163,12 @@ impl Host {
     }
 
     pub(crate) fn close(&self) {
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.shut_down(Shutdown::Both);
+    }
+
+    /// Ends one direction of the connection, or both.
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        let _ = self.socket.shutdown(how);
     }
 
     /// Says hello and takes the hello of the host.

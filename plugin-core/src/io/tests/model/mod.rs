@@ -9,6 +9,7 @@
 mod begun;
 mod calls;
 mod connection;
+mod line;
 mod nested;
 mod releases;
 mod seat;

@@ -24,7 +24,8 @@ const ECHO: u64 = 1;
 /// The method that sums what a closure gives for the numbers below its own.
 const SUM: u64 = 2;
 
-struct Caller;
+/// Echoes a number, or calls back.
+pub(super) struct Caller;
 
 impl Service for Caller {
     fn interface(&self) -> Interface {

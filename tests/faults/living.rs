@@ -1,0 +1,196 @@
+//! Hosts and plugins that end, and hosts in circumstances that this one cannot be in.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use plugin_host::{Launcher, PluginProcess, ShutdownError};
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use tests::{Crash, CrashClient, Echo, EchoClient, Mishap};
+
+use crate::flowing::output_of;
+use crate::frames::at_once;
+use crate::support::{
+    EMBEDDED_HOST, ODD_HOST, RAW, Raw, SHORT, WELL_BEHAVED, assert_says, crashing, kill_hard, start,
+    temporary_directory, wait_for, wait_until_gone, well_behaved,
+};
+
+/// How often plugins end and start again in a single run of the table, in each of the ways, on each of some threads.
+const ROUNDS: u64 = 2;
+
+/// A user that owns nothing, whose processes and threads are counted apart from those of others.
+const NOBODY: u32 = 64_321;
+
+/// How long a host is stopped: longer than the limit of its calls.
+const STOPPED: Duration = Duration::from_millis(600);
+
+/// Starts a host of which a test looks at the standard output.
+fn spawn(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
+    command.spawn().unwrap()
+}
+
+/// A host that ends while its plugin runs, in each way that it can.
+pub(crate) fn host_that_ends() {
+    fn ends(how: &str, status: i32) {
+        let mut host = spawn(Command::new(ODD_HOST).args([how, WELL_BEHAVED]));
+        let mut line = String::new();
+        BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let id = line.trim().parse().unwrap();
+        assert_eq!(host.wait().unwrap().code(), Some(status), "{how}");
+        wait_until_gone(id);
+    }
+    at_once(&[|| ends("panics", 101), || ends("exits", 3), || ends("returns", 0), || ends("forgets", 0)]);
+}
+
+/// A client, then its plugin, and the other way round, each while the other is used.
+pub(crate) fn dropped_in_either_order() {
+    let launch = || {
+        let plugin = well_behaved(&[]).spawn().unwrap();
+        let echo: EchoClient = plugin.client().unwrap();
+        assert_eq!(echo.number(7).unwrap(), 7);
+        (plugin.id(), plugin, echo)
+    };
+    let (id, plugin, echo) = launch();
+    drop(echo);
+    drop(plugin);
+    wait_until_gone(id);
+    let (id, plugin, echo) = launch();
+    drop(plugin);
+    assert!(echo.number(7).unwrap_err().is_disconnected());
+    wait_until_gone(id);
+    // Killed, then dropped.
+    let (id, plugin, _echo) = launch();
+    plugin.kill().unwrap();
+    drop(plugin);
+    wait_until_gone(id);
+}
+
+/// Plugins that end by a kill, an exit, an abort and a closed connection, one after the other.
+pub(crate) fn many_starts_and_ends() {
+    at_once(&[starts_and_ends as fn(); 8]);
+}
+
+fn starts_and_ends() {
+    let raw = Raw::new();
+    for round in 0..ROUNDS {
+        let plugin = well_behaved(&[]).spawn().unwrap();
+        assert_eq!(plugin.client::<EchoClient>().unwrap().number(round).unwrap(), round);
+        kill_hard(plugin.id());
+        for mishap in [Mishap::Exit(3), Mishap::Abort] {
+            let plugin = crashing().spawn().unwrap();
+            let crash: CrashClient = plugin.client().unwrap();
+            assert!(crash.crash(mishap).unwrap_err().is_disconnected());
+        }
+        let plugin = raw.launcher("closes at once").spawn().unwrap();
+        assert!(plugin.client::<EchoClient>().unwrap().number(round).is_err());
+        raw.wait_until_gone();
+    }
+}
+
+/// A plugin that neither listens to the message that it is to end nor to `SIGTERM`.
+pub(crate) fn deaf_plugin() {
+    let directory = temporary_directory();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"trap "" TERM; exec "$0" "ignores shutdown" "$1""#, RAW]);
+    command.arg(directory.path().join("pid"));
+    let plugin = Launcher::from_command(command).shutdown_timeout(SHORT).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(plugin.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let error = plugin.shutdown().unwrap_err();
+    assert!(matches!(error, ShutdownError::TimedOut { .. }), "{error:?}");
+    assert_says(&error, &["did not end within 1s and was killed"]);
+    wait_until_gone(plugin.id());
+}
+
+/// A host whose children somebody else waits for: the system, or a thread of its own.
+pub(crate) fn others_wait_for_the_plugin() {
+    let text = output_of(Command::new(EMBEDDED_HOST).args(["ignores children", WELL_BEHAVED]));
+    assert_eq!(text, "echo Ok(7)\nshutdown Ok(())\nstatus None\ndone\n");
+    // Which of the two waits first is open.
+    let text = output_of(Command::new(ODD_HOST).args(["reaps", WELL_BEHAVED]));
+    for line in
+        ["echo Ok(7)", "shutdown Ok(())", "status ", "kill Ok(())", "killed plugin `well-behaved` is gone"]
+    {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+}
+
+/// A plugin that is started by a thread which ends at once.
+pub(crate) fn started_by_a_short_thread() {
+    let started: PluginProcess = start(|| well_behaved(&[]).spawn().unwrap()).join().unwrap();
+    let echo: EchoClient = started.client().unwrap();
+    assert_eq!(echo.number(7).unwrap(), 7);
+    assert!(started.exited().is_none());
+    started.shutdown().unwrap();
+}
+
+/// A host that has no more descriptors, and one whose user may have no more processes and threads.
+pub(crate) fn no_more_to_be_had() {
+    let text = output_of(Command::new(ODD_HOST).args(["lacks descriptors", WELL_BEHAVED]));
+    for line in
+        ["error cannot start the plugin", "Too many open files", "check ", "echo Ok(7)", "again Ok(7)"]
+    {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+
+    // Where this user may do so, by another one, who may not look into the folder of the programs.
+    let directory = temporary_directory();
+    let programs = [ODD_HOST, WELL_BEHAVED].map(|program| {
+        let copy = directory.path().join(program.rsplit('/').next().unwrap());
+        fs::copy(program, &copy).unwrap();
+        copy
+    });
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(&programs[0]);
+    command.arg("lacks threads").arg(&programs[1]);
+    if getuid().is_root() {
+        command.uid(NOBODY);
+    }
+    let text = output_of(&mut command);
+    let refused = text.lines().find_map(|line| line.strip_prefix("refused ")).unwrap();
+    assert!(refused.parse::<u64>().unwrap() > 2, "{text}");
+    let errors = text.lines().filter(|line| line.starts_with("error "));
+    errors.for_each(|line| {
+        assert_says(&line, &["cannot start the plugin", "Resource temporarily unavailable"])
+    });
+    assert!(text.lines().filter(|line| line.starts_with("echo ")).all(|line| line == "echo Ok(7)"), "{text}");
+}
+
+/// A host that is copied by `fork`: what the copy drops is not its own.
+pub(crate) fn host_that_forks() {
+    let text = output_of(Command::new(EMBEDDED_HOST).args(["forks", WELL_BEHAVED]));
+    assert_eq!(text, "copy 0\necho Ok(8)\ncopy 0\necho Ok(8)\ndone\n");
+}
+
+/// A host that is stopped for longer than its calls may take, alone and together with its plugin, as a suspended machine
+/// is: then it goes on.
+pub(crate) fn host_that_is_stopped() {
+    for with_plugin in [false, true] {
+        let mut host = spawn(Command::new(ODD_HOST).args(["goes on", WELL_BEHAVED]));
+        let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
+        let plugin: u32 = lines.next().unwrap().unwrap().parse().unwrap();
+        let ids = if with_plugin { vec![host.id(), plugin] } else { vec![host.id()] };
+        ids.iter().for_each(|id| send(*id, Signal::STOP));
+        for id in &ids {
+            let stat = format!("/proc/{id}/stat");
+            wait_for("it is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
+        }
+        let since = Instant::now();
+        wait_for("the calls have no time left", || since.elapsed() > STOPPED);
+        ids.iter().rev().for_each(|id| send(*id, Signal::CONT));
+        host.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let text: Vec<_> = lines.map(|line| line.unwrap()).collect();
+        assert!(host.wait().unwrap().success(), "{text:?}");
+        assert!(text.contains(&"others 0".to_owned()) && text.contains(&"echo Ok(7)".to_owned()), "{text:?}");
+        wait_until_gone(plugin);
+    }
+}
+
+fn send(id: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+}

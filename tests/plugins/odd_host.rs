@@ -1,0 +1,198 @@
+//! A host in circumstances that the tests cannot have in their own process: `odd_host HOW PLUGIN`, where the plugin is
+//! `well_behaved`. It prints one thing a line.
+//!
+//! `panics`, `exits`, `returns` and `forgets` start the plugin, print its process id, and end in that way while it runs.
+//! `looks` tells how plugins ended, as far as it knows, and `reaps` does so while a thread of it waits for every child
+//! there is. `lacks descriptors` and `lacks threads` start plugins until the system refuses, and tell why. `goes on` calls
+//! its plugin until its standard input ends, and tells how.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use plugin_host::{LaunchError, Launcher, PluginProcess};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, wait};
+use tests::{Echo, EchoClient};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// The time of each call of a host that goes on: less than the tests stop it for.
+const CALL_TIMEOUT: Duration = Duration::from_millis(200);
+
+fn say(line: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn launch(launcher: &mut Launcher) -> Outcome<(PluginProcess, EchoClient)> {
+    let plugin = launcher.spawn()?;
+    let echo = plugin.client()?;
+    Ok((plugin, echo))
+}
+
+/// How plugins end that are shut down, killed by this program, and killed by somebody else.
+fn look(launcher: &mut Launcher) -> Outcome {
+    let (plugin, echo) = launch(launcher)?;
+    say(&format!("echo {:?}", echo.number(7)))?;
+    say(&format!("shutdown {:?}", plugin.shutdown()))?;
+    say(&format!("status {:?}", plugin.exited().and_then(|end| end.status)))?;
+    let (plugin, _) = launch(launcher)?;
+    say(&format!("kill {:?}", plugin.kill()))?;
+    let (plugin, echo) = launch(launcher)?;
+    let pid = i32::try_from(plugin.id()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
+    kill_process(pid, Signal::KILL)?;
+    let error = echo.number(7).err().ok_or("it answers")?;
+    say(&format!("killed {error}"))
+}
+
+/// Starts plugins until that fails; the error.
+fn exhaust(launcher: &mut Launcher, plugins: &mut Vec<PluginProcess>) -> LaunchError {
+    loop {
+        match launcher.spawn() {
+            Ok(plugin) => plugins.push(plugin),
+            Err(error) => return error,
+        }
+    }
+}
+
+fn lack_descriptors(launcher: &mut Launcher, limit: u64) -> Outcome {
+    let resource = Resource::Nofile;
+    let (plugin, echo) = launch(launcher)?;
+    setrlimit(resource, Rlimit { current: Some(limit), ..getrlimit(resource) })?;
+    let mut others = Vec::new();
+    let error = exhaust(launcher, &mut others);
+    say(&format!("others {}", others.len()))?;
+    say(&format!("error {error}"))?;
+    say(&format!("cause {:?}", error.cause()))?;
+    say(&format!("echo {:?}", echo.number(7)))?;
+    // What an end gives back is enough for another start.
+    drop(others);
+    let (last, echo) = launch(launcher)?;
+    say(&format!("again {:?}", echo.number(7)))?;
+    last.shutdown()?;
+    Ok(plugin.shutdown()?)
+}
+
+/// Allows this user one process or thread more, again and again, until a plugin starts: each step of a start is refused
+/// once.
+fn lack_threads(launcher: &mut Launcher) -> Outcome {
+    let (plugin, echo) = launch(launcher)?;
+    let first = tasks_of_this_user()?.saturating_sub(2);
+    let mut refused = 0;
+    for limit in first.. {
+        let limits = getrlimit(Resource::Nproc);
+        setrlimit(Resource::Nproc, Rlimit { current: Some(limit), ..limits })?;
+        let started = launcher.spawn();
+        say(&format!("echo {:?}", echo.number(7)))?;
+        match started {
+            Ok(another) => {
+                say(&format!("refused {refused}"))?;
+                // The first one may have no thread left for what comes now.
+                setrlimit(Resource::Nproc, Rlimit { current: Some(limit + 100), ..limits })?;
+                another.shutdown()?;
+                break;
+            }
+            Err(error) => {
+                refused += 1;
+                say(&format!("error {error}"))?;
+            }
+        }
+    }
+    Ok(plugin.shutdown()?)
+}
+
+/// How many threads there are of this user.
+fn tasks_of_this_user() -> Outcome<u64> {
+    let user = std::fs::metadata("/proc/self")?.uid();
+    let mut count = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let is_process = entry.file_name().to_string_lossy().parse::<u32>().is_ok();
+        // Others end meanwhile.
+        let is_ours = is_process && entry.metadata().is_ok_and(|metadata| metadata.uid() == user);
+        if is_ours && let Ok(tasks) = std::fs::read_dir(entry.path().join("task")) {
+            count += tasks.count() as u64;
+        }
+    }
+    Ok(count)
+}
+
+fn go_on(launcher: &mut Launcher) -> Outcome {
+    let (plugin, echo) = launch(launcher)?;
+    say(&plugin.id().to_string())?;
+    let echo = echo.with_timeout(CALL_TIMEOUT);
+    let is_enough = Arc::new(AtomicBool::new(false));
+    let reader = thread::Builder::new().spawn({
+        let is_enough = Arc::clone(&is_enough);
+        move || {
+            // Whatever comes of it, it is the end.
+            let _ = std::io::stdin().read(&mut [0]);
+            is_enough.store(true, Ordering::Relaxed);
+        }
+    })?;
+    let (mut answered, mut timed_out, mut others) = (0_u64, 0_u64, 0_u64);
+    while !is_enough.load(Ordering::Relaxed) {
+        match echo.number(7) {
+            Ok(7) => answered += 1,
+            Err(error) if error.is_timed_out() => timed_out += 1,
+            _ => others += 1,
+        }
+    }
+    drop(reader.join());
+    say(&format!("answered {answered}\ntimed out {timed_out}\nothers {others}"))?;
+    say(&format!("echo {:?}", echo.with_timeout(Duration::MAX).number(7)))?;
+    Ok(plugin.shutdown()?)
+}
+
+fn host(how: &str, program: &str) -> Outcome {
+    let mut launcher = Launcher::new(program);
+    match how {
+        "looks" => return look(&mut launcher),
+        "reaps" => {
+            // Ends with this process.
+            thread::Builder::new().spawn(|| {
+                loop {
+                    if wait(WaitOptions::empty()).is_err() {
+                        thread::yield_now();
+                    }
+                }
+            })?;
+            return look(&mut launcher);
+        }
+        // Enough for three standard streams and one plugin, and not for many more.
+        "lacks descriptors" => return lack_descriptors(&mut launcher, 24),
+        "lacks threads" => return lack_threads(&mut launcher),
+        "goes on" => return go_on(&mut launcher),
+        _ => {}
+    }
+    let (plugin, echo) = launch(&mut launcher)?;
+    echo.number(7)?;
+    say(&plugin.id().to_string())?;
+    match how {
+        "panics" => panic!("a defect of the host"),
+        "exits" => std::process::exit(3),
+        "forgets" => std::mem::forget(plugin),
+        "returns" => drop((echo, plugin)),
+        _ => return Err("nobody ends like that".into()),
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [how, program] = arguments.as_slice() else { return ExitCode::FAILURE };
+    match host(how, program) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when stderr is gone.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
