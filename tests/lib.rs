@@ -450,6 +450,8 @@ mod guide {
     struct Hooks;
     #[doc = include_str!("../docs/guide/interfaces.md")]
     struct Interfaces;
+    #[doc = include_str!("../docs/guide/many.md")]
+    struct Many;
     #[doc = include_str!("../docs/guide/objects.md")]
     struct Objects;
     #[doc = include_str!("../docs/guide/streams.md")]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -244,6 +245,36 @@ fn r#async() {
     assert_eq!(lines[1], "nobody waits for news from El Dorado any more");
     assert_eq!(lines[2], "400 reports of sun");
     assert_eq!(lines[3..], ["Atlantis: 0 calls wait", "El Dorado: 0 calls wait"]);
+}
+
+#[test]
+fn toolbox() {
+    let commands = documented("toolbox/host.rs");
+    assert_eq!(commands.len(), 4);
+    assert!(run(&commands[0], Path::new("unused")).status.success());
+    let lines: Vec<_> =
+        commands[1..].iter().map(|command| text(&run(command, Path::new("unused")).stdout)).collect();
+    assert_eq!(lines[0], "count: counts characters and words\nshout: says it louder\n");
+    assert_eq!(lines[1..], ["HELLO!\n", "5 characters, 1 words\n"]);
+
+    // One more executable in the directory is one more tool.
+    let directory = tempfile::tempdir().unwrap();
+    symlink(built("tool-shout-plugin"), directory.path().join("tool-cry-plugin")).unwrap();
+    fs::write(directory.path().join("tool-dull-plugin"), "no program").unwrap();
+    let toolbox = |arguments: &[&str]| {
+        let mut command = Command::new(built("toolbox"));
+        command.args(arguments).env("TOOLBOX", directory.path());
+        #[expect(clippy::disallowed_methods, reason = "a person starts the examples, not a host")]
+        let output = command.output();
+        output.unwrap()
+    };
+    assert_eq!(text(&toolbox(&["cry", "wolf"]).stdout), "WOLF!\n");
+    let list = text(&toolbox(&[]).stdout);
+    assert!(list.starts_with("cry: says it louder\n"), "{list}");
+    assert_says(&list, &["plugin `tool-dull-plugin`", "cannot be used", "chmod +x"]);
+    let output = toolbox(&["shout", "hello"]);
+    assert!(!output.status.success());
+    assert_says(&text(&output.stderr), &["there is no plugin `tool-shout-plugin`", "but `tool-cry-plugin`"]);
 }
 
 #[test]

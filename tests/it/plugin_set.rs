@@ -96,6 +96,8 @@ fn manifests_and_executables_are_found_and_other_files_are_none_of_the_sets_busi
     symlink(CRASHING, inside("kv-crashing")).unwrap();
     symlink(WELL_BEHAVED, inside("kv-good")).unwrap();
     symlink(WELL_BEHAVED, inside("other")).unwrap();
+    // This very program, which would start its own plugins, and so on.
+    symlink(std::env::current_exe().unwrap(), inside("kv-self")).unwrap();
     symlink(WELL_BEHAVED, inside(".kv-hidden")).unwrap();
     fs::write(inside("README.md"), "no plugin").unwrap();
     fs::write(inside("notes.json"), "{}").unwrap();

@@ -11,7 +11,7 @@ use glob::{MatchOptions, Pattern};
 use super::error::{BrokenCause, BrokenPlugin, SetError};
 use super::manifest::{self, Manifest};
 use crate::diagnose::diagnose_file;
-use crate::error::LaunchError;
+use crate::error::{LaunchCause, LaunchError};
 use crate::sys::{self, FileIdentity};
 
 /// A plugin that can be started as far as its files tell.
@@ -56,12 +56,17 @@ pub(super) fn scan(directory: &Path, patterns: &[Pattern]) -> Result<Found, SetE
     for path in paths.iter().filter(|path| !named.contains(*path)) {
         let name = file_name(path);
         let is_manifest = name.ends_with(manifest::SUFFIX);
-        if !is_manifest && patterns.iter().any(|pattern| matches(pattern, &name)) {
+        if !is_manifest && !is_this_program(path) && patterns.iter().any(|pattern| matches(pattern, &name)) {
             let candidate = (path.clone(), Vec::new(), BTreeMap::new());
             found.add(name, path, candidate);
         }
     }
     Ok(found)
+}
+
+/// Whether a file is what this process runs, as it may be where a program keeps its plugins beside itself.
+fn is_this_program(path: &Path) -> bool {
+    std::env::current_exe().is_ok_and(|exe| sys::is_same_file(&exe, path))
 }
 
 fn file_name(path: &Path) -> String {
@@ -125,6 +130,9 @@ fn check_program(program: &Path) -> Result<FileIdentity, BrokenCause> {
         return Err(refused(io::ErrorKind::PermissionDenied));
     }
     check_rights(program, &metadata)?;
+    if plugin_core::is_plugin_process() && is_this_program(program) {
+        return Err(BrokenCause::Launch(LaunchError::new(program, LaunchCause::InsidePlugin)));
+    }
     Ok(FileIdentity::from_metadata(&metadata))
 }
 
