@@ -454,6 +454,8 @@ mod guide {
     struct Many;
     #[doc = include_str!("../docs/guide/objects.md")]
     struct Objects;
+    #[doc = include_str!("../docs/guide/production.md")]
+    struct Production;
     #[doc = include_str!("../docs/guide/streams.md")]
     struct Streams;
     #[doc = include_str!("../docs/guide/testing.md")]

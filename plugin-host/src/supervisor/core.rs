@@ -37,7 +37,7 @@ pub(super) struct State {
     /// What clients have been made of, by their places in the line.
     pub(super) wanted: Vec<Wanted>,
     orders: VecDeque<Order>,
-    /// A process that has not said hello yet.
+    /// A process that is not called yet.
     starting: Option<Arc<Process>>,
     /// Whether something may have happened: a process ended, somebody waits, a task woke up.
     is_poked: bool,
@@ -146,7 +146,7 @@ impl Core {
         true
     }
 
-    /// Has the thread end, also while it waits for a process to say hello.
+    /// Has the thread end, also while it waits for a process that is not called yet.
     pub(super) fn stop(&self) {
         let mut state = lock(&self.state);
         state.is_stopping = true;
@@ -164,7 +164,7 @@ impl Core {
         lock(&self.state).is_stopping
     }
 
-    /// Takes note that a process has said hello, or will not any more.
+    /// Takes note that nothing is waited for that could be ended.
     pub(super) fn has_started(&self) {
         lock(&self.state).starting = None;
     }
