@@ -15,9 +15,10 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn now() -> Self {
         let count = |path| fs::read_dir(path).expect("the system tells it").count();
-        let own = std::process::id();
-        let children = format!("/proc/self/task/{own}/children");
-        let children = fs::read_to_string(children).unwrap_or_default().split_whitespace().count();
+        // A child is listed at the thread that started it, or at another one once that has ended.
+        let tasks = fs::read_dir("/proc/self/task").expect("the system tells it");
+        let lists = tasks.map(|task| fs::read_to_string(task.expect("it is there").path().join("children")));
+        let children = lists.map(|list| list.unwrap_or_default().split_whitespace().count()).sum();
         Self { threads: count("/proc/self/task"), descriptors: count("/proc/self/fd"), children }
     }
 }
@@ -28,4 +29,11 @@ pub(crate) fn check(name: &str, run: impl FnOnce()) {
     run();
     let before = Held { threads: 1, descriptors, children: 0 };
     wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
+}
+
+/// The memory of a process that no file stands behind, in KiB.
+pub(crate) fn memory(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the system tells it");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse().expect("it is a number")
 }
