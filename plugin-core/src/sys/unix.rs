@@ -1,5 +1,8 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
+pub(super) mod listen;
+pub(super) mod outputs;
+
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
@@ -203,6 +206,12 @@ pub(crate) fn wake_at_end_of_parent() {
     // Where the system does not do that, a plugin that is stopped stays until it is continued.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
+}
+
+/// Undoes [`wake_at_end_of_parent`].
+pub(crate) fn sleep_at_end_of_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(None);
 }
 
 /// Waits until the host has ended or has closed its end of the connection.

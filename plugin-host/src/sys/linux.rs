@@ -202,20 +202,6 @@ pub(crate) fn private_directory() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("plugin-").permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
-/// Bytes that nobody can guess.
-pub(crate) fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
-    let mut bytes = [0; LEN];
-    let mut have = 0;
-    while have < LEN {
-        match rustix::rand::getrandom(&mut bytes[have..], rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => have += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
