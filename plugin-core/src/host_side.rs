@@ -4,7 +4,9 @@
 pub use crate::endpoint::ENDPOINT_VARIABLE;
 pub use crate::hooks::LifecycleClient;
 pub use crate::io::connection::Connection;
-pub use crate::io::handshake::{Greeted, HandshakeError, is_shown, receive_plugin_hello, send_host_hello};
+pub use crate::io::handshake::{
+    Greeted, HandshakeError, is_shown, receive_plugin_hello, send_host_hello, show,
+};
 pub use crate::io::host::{Events, StreamEnd};
 pub use crate::io::transport::Transport;
 pub use crate::proto::hello::{
@@ -15,4 +17,4 @@ pub use crate::record::Record;
 pub use crate::remote::Remote;
 pub use crate::serve::threads::Serving;
 pub use crate::sync::{Condvar, lock, wait};
-pub use crate::sys::{SocketTransport, process_start_time, random};
+pub use crate::sys::{SocketTransport, path_to_bytes, process_start_time, random};

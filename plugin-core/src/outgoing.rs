@@ -269,7 +269,8 @@ impl<'m> Draft<'m> {
             return Err(error);
         }
         let Remote { connection, object, .. } = callee.remote;
-        let timing = Timing::start(callee.remote.timeout.or(timeout).or(callee.remote.default_timeout));
+        let timeout = callee.remote.timeout.or(timeout).or(callee.remote.default_timeout);
+        let timing = Timing::start(timeout.filter(|_| !connection.is_patient()));
         if timing.after.is_zero() {
             return Err(CallError::timed_out(callee.target(), timing.after, Delivery::NotSent));
         }

@@ -30,6 +30,8 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod attach;
+mod attach_error;
 mod description;
 mod diagnose;
 mod endpoint;
@@ -45,9 +47,12 @@ mod process;
 mod relay;
 mod settings;
 mod start;
+mod survival;
 mod sys;
 mod thread;
 
+pub use attach::ReattachInfo;
+pub use attach_error::{AttachCause, AttachError};
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
 pub use launcher::Launcher;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
+use crate::attach::ReattachInfo;
 use crate::description::Description;
 use crate::error::{ClientError, ShutdownError};
 use crate::peer::{Peer, plugin_methods};
@@ -16,6 +17,7 @@ use crate::process::{EXIT_GRACE, Process};
 use crate::relay::{Relay, Source};
 use crate::settings::Settings;
 use crate::start::deadline_in;
+use crate::survival;
 
 /// How long the end of a plugin waits for its last log records and lines to reach their destination. A
 /// subscriber that needs longer for at most a mebibyte is stuck.
@@ -74,6 +76,20 @@ pub struct PluginProcess {
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// Whether this program killed the plugin.
     killed: AtomicBool,
+    ties: Ties,
+    /// Whether this program has left the plugin to itself.
+    is_detached: AtomicBool,
+}
+
+/// What binds a plugin to this program.
+#[derive(Debug)]
+pub(crate) enum Ties {
+    /// It ends with this program.
+    Child,
+    /// It outlives this program, and the next one finds it so.
+    Survivor(ReattachInfo),
+    /// A person has started it.
+    ByHand(ReattachInfo),
 }
 
 impl PluginProcess {
@@ -85,12 +101,17 @@ impl PluginProcess {
         relay: Arc<Relay>,
         source: Source,
         settings: &Settings,
+        ties: Ties,
     ) -> io::Result<Self> {
-        let events = PluginEvents { process: Arc::clone(&process), source };
+        let may_kill = !matches!(ties, Ties::ByHand(_));
+        let events = PluginEvents { process: Arc::clone(&process), source, may_kill };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
-                process.kill();
+                match ties {
+                    Ties::Child => drop(process.kill()),
+                    Ties::Survivor(_) | Ties::ByHand(_) => process.let_go(),
+                }
                 return Err(error);
             }
         };
@@ -98,9 +119,11 @@ impl PluginProcess {
             process,
             peer,
             relay,
-            shutdown_timeout: settings.shutdown_timeout,
+            shutdown_timeout: settings.limit(settings.shutdown_timeout),
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
+            ties,
+            is_detached: AtomicBool::new(false),
         })
     }
 
@@ -108,6 +131,38 @@ impl PluginProcess {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What another host needs to take the plugin over when this one has ended or [detached](Self::detach), with
+    /// [`Launcher::reattach`](crate::Launcher::reattach). It can be stored at once: it stays the same.
+    ///
+    /// `None` for a plugin that ends with this host, because [`survive_host`](crate::Launcher::survive_host) is not set or the
+    /// plugin was built with a version that does not know of it.
+    #[must_use]
+    pub fn reattach_info(&self) -> Option<ReattachInfo> {
+        match &self.ties {
+            Ties::Child => None,
+            Ties::Survivor(info) | Ties::ByHand(info) => Some(info.clone()),
+        }
+    }
+
+    /// Leaves the plugin running for the next host, and gives what that needs to take it over. Calls that wait fail with
+    /// [`DisconnectCause::Detached`], objects of both sides are let go.
+    ///
+    /// `None` for a plugin that ends with this host: it is shut down.
+    #[must_use = "without it nobody finds the plugin"]
+    pub fn detach(self) -> Option<ReattachInfo> {
+        let info = self.reattach_info()?;
+        self.leave();
+        Some(info)
+    }
+
+    /// Leaves the plugin running.
+    fn leave(&self) {
+        self.is_detached.store(true, Ordering::Release);
+        self.peer.connection.refuse_calls(DisconnectCause::Detached);
+        self.peer.connection.close(DisconnectCause::Detached);
+        self.process.let_go();
     }
 
     /// How the process of the plugin ended; `None` while it runs.
@@ -197,11 +252,14 @@ impl PluginProcess {
     }
 }
 
-/// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
+/// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`]. One that a person has started is left running.
 impl Drop for PluginProcess {
     fn drop(&mut self) {
-        if !self.peer.is_ours() {
+        if !self.peer.is_ours() || self.is_detached.load(Ordering::Acquire) {
             return;
+        }
+        if matches!(self.ties, Ties::ByHand(_)) && self.process.end().is_none() {
+            return self.leave();
         }
         if self.process.end().is_none()
             && let Err(error) = self.shutdown()
@@ -210,6 +268,9 @@ impl Drop for PluginProcess {
         }
         self.peer.connection.close(DisconnectCause::ShutDown);
         self.relay.wait_done(RELAY_TIMEOUT);
+        if let Ties::Survivor(info) = &self.ties {
+            survival::remove(&info.socket);
+        }
     }
 }
 
@@ -227,6 +288,8 @@ impl fmt::Debug for PluginProcess {
 struct PluginEvents {
     process: Arc<Process>,
     source: Source,
+    /// Whether a plugin that cannot be dealt with is killed.
+    may_kill: bool,
 }
 
 impl Events for PluginEvents {
@@ -246,7 +309,9 @@ impl Events for PluginEvents {
             return DisconnectCause::Ended(end);
         }
         // Its connection is of no use any more, and nothing else would end it.
-        self.process.kill();
+        if self.may_kill {
+            self.process.kill();
+        }
         match end {
             StreamEnd::Closed => DisconnectCause::ClosedConnection(self.process.report()),
             StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {

@@ -1,28 +1,33 @@
 //! The way from a file to a connection: starts the process, waits for its hello, or finds out what is wrong.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+    Extension, Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
 };
 use plugin_core::{Handshake, ProcessEnd};
 
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
-use crate::environment::{restore, scrub};
+use crate::environment::{self, restore, scrub};
 use crate::error::LaunchCause;
 use crate::launcher::Launcher;
 use crate::output::{Input, StreamName};
-use crate::plugin::PluginProcess;
+use crate::plugin::{PluginProcess, Ties};
 use crate::process::{EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
+use crate::survival::Wish;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
     pub(crate) fn start(&mut self) -> Result<PluginProcess, LaunchCause> {
-        let deadline = deadline_in(self.start_timeout);
+        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut settings = self.settings;
+        let awaits_debugger = self.awaits_debugger || environment::asks_to_debug(&label);
+        settings.is_patient |= awaits_debugger;
+        let deadline = deadline_in(if settings.is_patient { Duration::MAX } else { self.start_timeout });
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(setup_cause)?;
@@ -35,25 +40,32 @@ impl Launcher {
         } else {
             self.scrubbed.extend(scrub(&mut self.command));
         }
-        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (relay, source) =
             Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
 
         let host_end = endpoint.attach(&mut self.command);
-        let hello = self.settings.hello(&self.handshake, max_log_level());
+        let mut hello = settings.hello(&self.handshake, max_log_level());
+        let wish = self.linger.map(Wish::new).transpose().map_err(setup_cause)?;
+        hello.extensions.extend(wish.as_ref().map(|wish| Extension::survive(&wish.survival)));
+        if awaits_debugger {
+            hello.extensions.push(Extension::await_debugger());
+        }
         // The plugin looks for the hello as soon as it runs.
         let prepared = match &host_end {
             HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
             HostEnd::Waiting(_) => Ok(()),
         };
         let connection = Arc::new(OnceLock::new());
-        let watcher = Watcher { source: source.clone(), connection: Arc::clone(&connection) };
+        let watcher = Watcher::new(source.clone(), Arc::clone(&connection));
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
         let process =
             started.map_err(setup_cause)?.map_err(|error| diagnose(&self.program, directory, error))?;
         relay.set_process(process.id());
+        if awaits_debugger {
+            tell_to_debug(&label, process.id());
+        }
 
         let greeted = match self.greet(host_end, &hello, &connection, &process, deadline) {
             Ok(greeted) => greeted,
@@ -73,7 +85,17 @@ impl Launcher {
             return Err(cause);
         }
         relay.set_name(&greeted.hello.name);
-        PluginProcess::connect(process, greeted, relay, source, &self.settings).map_err(setup_cause)
+        // One that was built without that does not outlive its host.
+        let wish = wish.filter(|wish| greeted.hello.shows(&wish.survival.secrets.plugin));
+        let info = wish.map(|wish| wish.granted(process.id(), &greeted.hello.name, &greeted.hello.version));
+        let ties = match info.transpose() {
+            Ok(info) => info.map_or(Ties::Child, Ties::Survivor),
+            Err(error) => {
+                process.kill();
+                return Err(setup_cause(error));
+            }
+        };
+        PluginProcess::connect(process, greeted, relay, source, &settings, ties).map_err(setup_cause)
     }
 
     /// Waits for the plugin to connect, where it has to, and for its hello.
@@ -128,10 +150,16 @@ pub(crate) fn no_hello(error: HandshakeError, end: Arc<ProcessEnd>, after: Durat
 }
 
 /// Passes on what the thread that watches the process sees.
-struct Watcher {
+pub(crate) struct Watcher {
     source: Source,
     /// The connection, once there is one.
     connection: Arc<OnceLock<Arc<dyn Transport>>>,
+}
+
+impl Watcher {
+    pub(crate) fn new(source: Source, connection: Arc<OnceLock<Arc<dyn Transport>>>) -> Self {
+        Self { source, connection }
+    }
 }
 
 impl Observer for Watcher {
@@ -157,8 +185,18 @@ fn accept_error(error: io::Error) -> HandshakeError {
     }
 }
 
+/// Says how to attach a debugger to a plugin: to a subscriber, or else to a person.
+fn tell_to_debug(name: &str, id: u32) {
+    let text = format!("it waits for a debugger: `gdb -p {id}` or `lldb -p {id}`, and let it continue there");
+    tracing::warn!(plugin = name, pid = id, "{text}");
+    if !tracing::enabled!(tracing::Level::WARN) {
+        // Who has asked for it looks there. Nothing more can be done when it is closed.
+        let _ = writeln!(io::stderr(), "plugin `{name}`: {text}");
+    }
+}
+
 /// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
-fn max_log_level() -> u8 {
+pub(crate) fn max_log_level() -> u8 {
     use tracing::level_filters::LevelFilter;
     match LevelFilter::current() {
         LevelFilter::OFF => 0,

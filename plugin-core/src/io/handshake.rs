@@ -94,6 +94,14 @@ pub(crate) fn greet_host(
     Ok(received)
 }
 
+/// Shows a secret.
+///
+/// # Errors
+/// Those of the system, and `TimedOut` at `deadline`.
+pub fn show(secret: &Secret, transport: &dyn Transport, deadline: Instant) -> io::Result<()> {
+    write_all(transport, secret.as_bytes(), Some(deadline))
+}
+
 /// Waits until whoever is at the other end has shown this secret, or something else.
 pub fn is_shown(secret: &Secret, transport: &dyn Transport, deadline: Instant) -> bool {
     let mut shown = Vec::with_capacity(SECRET_LEN);

@@ -141,6 +141,7 @@ impl Lobby {
     /// Takes note that the host is gone.
     pub(super) fn vacate(&self) {
         *lock(&self.state) = State::Free;
+        self.changed.notify_all();
     }
 
     /// Takes no more hosts, and removes what they find the plugin by.
@@ -171,6 +172,16 @@ impl Lobby {
             return;
         }
         let mut state = lock(&self.state);
+        // The host before it may have gone a moment ago.
+        while matches!(*state, State::Taken(_)) {
+            match wait(&self.changed, state, Some(deadline)) {
+                Some(guard) => state = guard,
+                None => {
+                    state = lock(&self.state);
+                    break;
+                }
+            }
+        }
         let taken = match &*state {
             State::Free => {
                 *state = State::Arrived(transport);
@@ -190,7 +201,7 @@ impl Lobby {
         };
         let transport: Arc<dyn Transport> = Arc::new(transport);
         // Closed earlier, the connection could fail before the host reads the reason.
-        let _ = receive_host_hello(&transport, &self.hello, Some(deadline));
+        let _ = receive_host_hello(&transport, &self.hello, Some(Instant::now() + SECRET_TIMEOUT));
         let _ = refuse_host(&*transport, &reason);
     }
 }

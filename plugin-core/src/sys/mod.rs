@@ -4,8 +4,6 @@
 mod unix;
 
 #[cfg(unix)]
-pub use unix::SocketTransport;
-#[cfg(unix)]
 pub(crate) use unix::listen::{
     SocketListener, is_same_user, is_traced, let_be_traced, peer_process, private_directory, write_private,
 };
@@ -14,9 +12,11 @@ pub use unix::listen::{process_start_time, random};
 #[cfg(unix)]
 pub(crate) use unix::outputs::Outputs;
 #[cfg(unix)]
+pub use unix::{SocketTransport, path_to_bytes};
+#[cfg(unix)]
 pub(crate) use unix::{
-    blame, end_with_children, ending_signal, path_from_bytes, path_to_bytes, remove_variable,
-    sleep_at_end_of_parent, stdin_starts_with, take_stdin, wait_for_end_of_host, wake_at_end_of_parent,
+    blame, end_with_children, ending_signal, path_from_bytes, remove_variable, sleep_at_end_of_parent,
+    stdin_starts_with, take_stdin, wait_for_end_of_host, wake_at_end_of_parent,
 };
 
 /// What a signal that ended a process tells of the reason.

@@ -56,8 +56,11 @@ impl SocketTransport {
         Ok((Self::from(OwnedFd::from(ours)), Self::from(OwnedFd::from(theirs))))
     }
 
-    /// Connects to a socket that a host listens on.
-    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
+    /// Connects to a socket that the peer listens on.
+    ///
+    /// # Errors
+    /// Those of the system: nobody may listen.
+    pub fn connect(path: &Path) -> io::Result<Self> {
         Stream::connect(path.to_fs_name::<GenericFilePath>()?).map(Self::from)
     }
 }
@@ -296,8 +299,11 @@ pub(crate) fn remove_variable(name: &str) {
 }
 
 /// A path as the bytes that the system knows, which need not be UTF-8.
+///
+/// # Errors
+/// Where a path has no bytes.
 #[expect(clippy::unnecessary_wraps, reason = "a path of another system may have no bytes")]
-pub(crate) fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
+pub fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
     Ok(path.as_os_str().as_bytes())
 }
 

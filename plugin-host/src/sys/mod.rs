@@ -7,7 +7,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::program::{ProgramKind, blames_a_file, identify};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Pipe, ProcessHandle, configure, is_same_user, private_directory, watch};
+pub(crate) use linux::{Pipe, ProcessHandle, configure, is_same_user, peer, private_directory, watch};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("plugin-host does not support this system yet");
