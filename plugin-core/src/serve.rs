@@ -164,7 +164,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
     let parts = registry.parts();
     // From here on nothing but the connection holds the plugin's value.
     drop(registry);
-    let ended = serve_host(parts, served, false);
+    let (ended, _) = serve_host(parts, served, false);
     if matches!(ended, ServeEnd::HostGone) {
         // What the program has printed is not to be lost, although nobody may read it.
         let _ = std::io::stdout().flush();
@@ -180,8 +180,9 @@ struct Served {
     host: HostHello,
 }
 
-/// Serves a host to its end. One that outlives its hosts goes on when a connection breaks.
-fn serve_host(parts: Parts, served: Served, outlives: bool) -> ServeEnd {
+/// Serves a host to its end, and gives the connection on which methods may still run. One that outlives its hosts goes on when
+/// a connection breaks.
+fn serve_host(parts: Parts, served: Served, outlives: bool) -> (ServeEnd, Arc<Connection>) {
     let Parts { services, conduct, limits } = parts;
     let Served { transport, reader, host } = served;
     let on_broken: Box<dyn Fn(&std::io::Error) + Send + Sync> = if outlives {
@@ -203,7 +204,7 @@ fn serve_host(parts: Parts, served: Served, outlives: bool) -> ServeEnd {
     let end = connection.serve(reader);
     // The program has printed the panic of a destructor.
     let _ = catch(|| connection.drop_services());
-    end
+    (end, connection)
 }
 
 /// What a plugin exits with that has been served.

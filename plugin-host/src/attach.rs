@@ -179,6 +179,8 @@ impl Launcher {
         let greeted = receive_plugin_hello(Arc::clone(&transport), settings.limits, deadline);
         let greeted = match (greeted, said) {
             (Err(HandshakeError::Refused { reason }), _) => return Err(AttachCause::Refused { reason }),
+            // It hangs up on who does not know its secret.
+            (Err(HandshakeError::Closed { in_hello: false }), _) => return Err(AttachCause::Unproven),
             (Err(_), Err(error)) => return Err(AttachCause::Io(Arc::new(error))),
             (Err(error), Ok(())) => {
                 return Err(AttachCause::NoHello(Box::new(no_hello(error, unknown(), self.start_timeout))));
@@ -207,12 +209,10 @@ impl Launcher {
 
     /// Makes sure that it is that plugin, and of this application.
     fn check(&self, greeted: &Greeted, info: &ReattachInfo, deadline: Instant) -> Result<(), AttachCause> {
-        if !greeted.hello.shows(&info.secrets.plugin) {
-            return Err(AttachCause::Unproven);
-        }
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
         if theirs == self.handshake {
-            return Ok(());
+            let is_it = greeted.hello.shows(&info.secrets.plugin);
+            return if is_it { Ok(()) } else { Err(AttachCause::Unproven) };
         }
         let cause = LaunchCause::WrongApplication { ours: self.handshake.clone(), theirs };
         // Out of courtesy only: the connection is closed all the same.

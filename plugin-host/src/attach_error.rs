@@ -42,7 +42,7 @@ pub enum AttachCause {
         /// The process that was found.
         pid: u32,
     },
-    /// Who answered does not know the secret, and so is another plugin.
+    /// Who listens and this program do not know the same secret, so that it is another plugin.
     Unproven,
     /// It serves another host, or ends.
     Refused {
@@ -84,9 +84,9 @@ impl fmt::Display for AttachCause {
                 f,
                 "it has ended, and what is there now is another process, {pid}, which is left alone; launch it again"
             ),
-            Self::Unproven => {
-                f.write_str("who answers there does not know its secret, and so is not it; launch it again")
-            }
+            Self::Unproven => f.write_str(
+                "who listens there does not know the same secret, and so is not it; launch it again",
+            ),
             Self::Refused { reason } => write!(f, "it refused: {}", harmless_line(reason, MAX_REASON)),
             Self::NoHello(cause) => cause.fmt(f),
             Self::BadRecord { path } => write!(

@@ -135,7 +135,7 @@ fn a_hundred_thousand_callbacks_in_one_call() {
             true
         });
         assert_eq!(visited.unwrap(), 100_000);
-        assert_eq!(sum, (0..100_000).sum());
+        assert_eq!(sum, (0..100_000).sum::<u64>());
     });
 }
 

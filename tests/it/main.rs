@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod async_calls;
 #[cfg(test)]
+mod attach;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod callback_ends;
@@ -20,6 +22,8 @@ mod cancellation;
 mod concurrency;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod debugger;
 #[cfg(test)]
 mod default_bodies;
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn streams_of_any_length_arrive_whole_and_in_order() {
         for end in [0, 1, 2, 100, 100_000] {
             let numbers: Result<Vec<_>> = rivers.up_to(end).unwrap().collect();
             assert!(numbers.unwrap().into_iter().eq(0..end), "{end}");
-            assert_eq!(rivers.sum(Stream::new(0..end)).unwrap(), (0..end).sum());
+            assert_eq!(rivers.sum(Stream::new(0..end)).unwrap(), (0..end).sum::<u64>());
         }
         assert_eq!(rivers.sum(Stream::from(vec![1, 2, 3])).unwrap(), 6);
         wait_until_dry(&plugin, &rivers);
@@ -192,7 +192,7 @@ fn streams_of_many_threads_do_not_mix() {
                         let end = 500 * (thread + round);
                         let numbers: Result<Vec<_>> = rivers.up_to(end).unwrap().collect();
                         assert!(numbers.unwrap().into_iter().eq(0..end));
-                        assert_eq!(rivers.sum(Stream::new(thread..end)).unwrap(), (thread..end).sum());
+                        assert_eq!(rivers.sum(Stream::new(thread..end)).unwrap(), (thread..end).sum::<u64>());
                     }
                 })
             })

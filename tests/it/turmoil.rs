@@ -176,7 +176,7 @@ const DEEDS: &[(&str, Deed)] = &[
     }),
     ("streams of the host", |tools, random| {
         let (end, taken) = (random.below(2000), random.below(2000));
-        assert_eq!(tools.rivers.sum(Stream::new(0..end))?, (0..end).sum());
+        assert_eq!(tools.rivers.sum(Stream::new(0..end))?, (0..end).sum::<u64>());
         let numbers = tools.rivers.take(Stream::new(0..end), taken)?;
         assert!(numbers.into_iter().eq(0..taken.min(end)));
         Ok(())
@@ -185,7 +185,7 @@ const DEEDS: &[(&str, Deed)] = &[
         let end = random.below(500);
         let doubled = block_on(tools.rivers.doubled(Stream::new(0..end)))?;
         assert_eq!(doubled.sum::<Result<u64>>()?, (0..end).sum::<u64>() * 2);
-        assert_eq!(block_on(tools.rivers.sum_later(Stream::new(0..end)))?, (0..end).sum());
+        assert_eq!(block_on(tools.rivers.sum_later(Stream::new(0..end)))?, (0..end).sum::<u64>());
         Ok(())
     }),
     ("streams of objects", |tools, random| {

@@ -13,6 +13,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Waits until a debugger has this process. It ends with its host meanwhile, as always.
 pub(super) fn wait(registry: &Registry) {
     sys::let_be_traced();
+    // A debugger would stop at the signal, which may come when the thread ends that has started this process.
+    sys::sleep_at_end_of_parent();
     let id = std::process::id();
     // The host says it as well.
     let _ = writeln!(

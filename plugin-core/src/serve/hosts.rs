@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::lobby::Lobby;
 use super::{Failure, Served, end, greet, serve_host, start};
 use crate::guard;
+use crate::io::connection::Connection;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::panic::catch;
@@ -16,6 +17,9 @@ use crate::sys::{self, Outputs};
 
 /// How long a host that has come may take to say hello, before the plugin waits for another one. It has it ready.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long methods of the last host are waited for when no other one has come. They were cancelled long ago.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Serves a plugin that a person has started, until a host asks for its end or the person ends it.
 pub(super) fn serve_by_hand(registry: Registry, directory: &Path) -> Result<(), Failure> {
@@ -47,16 +51,17 @@ pub(super) fn serve(
 ) -> Result<(), Failure> {
     let mut outputs = first.is_some().then(Outputs::hold);
     let mut next = first;
+    let mut last = None;
     loop {
         let served = match next.take() {
             Some(served) => served,
             None => match wait_for_host(&registry, lobby, linger) {
                 Some(served) => served,
-                None => return end_alone(registry, lobby),
+                None => return end_alone(registry, lobby, last.as_deref()),
             },
         };
         let transport = Arc::clone(&served.transport);
-        let ended = serve_host(registry.parts(), served, true);
+        let (ended, connection) = serve_host(registry.parts(), served, true);
         if let ServeEnd::Failed(reason) | ServeEnd::Refused(reason) = &ended {
             let _ = writeln!(std::io::stderr(), "a host is given up: {reason}");
         }
@@ -73,6 +78,7 @@ pub(super) fn serve(
             let _ = std::io::stdout().flush();
             outputs.let_go();
         }
+        last = Some(connection);
         lobby.vacate();
     }
 }
@@ -98,7 +104,11 @@ fn wait_for_host(registry: &Registry, lobby: &Lobby, linger: Option<Duration>) -
 }
 
 /// Ends a plugin that no host has come for.
-fn end_alone(registry: Registry, lobby: &Lobby) -> Result<(), Failure> {
+fn end_alone(registry: Registry, lobby: &Lobby, last: Option<&Connection>) -> Result<(), Failure> {
+    if let Some(last) = last {
+        // Methods that were cancelled may not have noticed yet, and what they run on is dropped after them.
+        let _ = last.wait_idle(Instant::now() + LAST_CALLS);
+    }
     // Without a thread for it, a value that is not dropped keeps the process.
     let _ = guard::end_soon();
     lobby.close();
