@@ -40,11 +40,14 @@ const EX_USAGE: u8 = 64;
 /// yet. What the plugin's value does when it is dropped is done before `serve` returns, unless a method of
 /// it still runs.
 ///
-/// A plugin that is started by hand says so on stderr and returns the exit status 64.
+/// A plugin that is started by hand says so on stderr and returns the exit status 64, unless the environment variable
+/// `PLUGIN_LISTEN` names a directory: there it waits for hosts, which find it with `Launcher::attach`, until one ends it. It makes
+/// the directory, and says on stderr what to do next. That is for debuggers and profilers.
 ///
 /// When the host is gone, however it ended, `serve` does not return: the value is dropped, and then the process is
 /// killed with the children that are still in its process group. That takes a second at most, also where a method or
-/// a destructor does not end, and also where the plugin is stopped.
+/// a destructor does not end, and also where the plugin is stopped. A plugin that the host has told to outlive it, with
+/// `Launcher::survive_host`, waits for the next host instead; what it prints is thrown away from then on.
 ///
 /// ```no_run
 /// # use plugin_core::{Plugin, plugin_interface};

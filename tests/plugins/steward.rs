@@ -133,11 +133,11 @@ impl Steward for House {
             thread::yield_now();
         }
         // More than a pipe holds, so that it blocks where nobody reads.
-        for _ in 0..2000 {
-            println!("{text}: {}", "x".repeat(100));
-            eprintln!("{text}: {}", "y".repeat(100));
+        for number in 0..100 {
+            println!("{text}: {}", "x".repeat(2000));
+            eprintln!("{text}: {}", "y".repeat(2000));
+            log::warn!("{text}, {number}");
         }
-        log::warn!("{text}");
         self.note(text);
         Ok(())
     }

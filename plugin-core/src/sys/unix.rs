@@ -302,7 +302,6 @@ pub(crate) fn remove_variable(name: &str) {
 ///
 /// # Errors
 /// Where a path has no bytes.
-#[expect(clippy::unnecessary_wraps, reason = "a path of another system may have no bytes")]
 pub fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
     Ok(path.as_os_str().as_bytes())
 }
