@@ -90,7 +90,7 @@ fn a_crash_during_a_call() {
                 Mishap::Signal(_) => "signal",
                 Mishap::Exit(0) => "exited",
                 Mishap::Exit(_) => "failed",
-                Mishap::StackOverflow => "stack-overflow",
+                Mishap::StackOverflow | Mishap::StackOverflowOnThread => "stack-overflow",
                 Mishap::OutOfMemory => "out-of-memory",
                 other => panic!("{other:?} ends no process"),
             };
