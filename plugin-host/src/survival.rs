@@ -23,7 +23,9 @@ impl Wish {
     pub(crate) fn new(linger: Duration) -> io::Result<Self> {
         // Fresh, and closed to everybody else.
         let directory = sys::private_directory()?;
-        let socket = path_to_bytes(&directory.path().join(SOCKET_NAME))
+        // The plugin may have another current directory.
+        let socket = std::path::absolute(directory.path().join(SOCKET_NAME))?;
+        let socket = path_to_bytes(&socket)
             .map_err(|reason| io::Error::new(io::ErrorKind::InvalidFilename, reason))?
             .to_vec();
         let secrets = Secrets::new(random()?, random()?);
@@ -37,7 +39,7 @@ impl Wish {
         Ok(ReattachInfo {
             pid,
             start_time,
-            socket: self.directory.keep().join(SOCKET_NAME),
+            socket: std::path::absolute(self.directory.keep().join(SOCKET_NAME))?,
             secrets: self.survival.secrets,
             name: name.to_owned(),
             version: version.to_owned(),

@@ -26,8 +26,10 @@ pub(super) fn serve_by_hand(registry: Registry, directory: &Path) -> Result<(), 
     let what = registry.to_string();
     let failed = |reason: &str| Failure::other(format!("{what}; {reason}"));
     registry.check().map_err(Failure::other)?;
+    // The host may have another current directory.
+    let directory = std::path::absolute(directory).map_err(|error| failed(&error.to_string()))?;
     let shown = directory.display();
-    let lobby = Lobby::open_by_hand(directory, registry.hello())
+    let lobby = Lobby::open_by_hand(&directory, registry.hello())
         .map_err(|reason| failed(&format!("it cannot wait for a host in `{shown}`: {reason}")))?;
     if let Err(reason) = start(&registry) {
         lobby.close();
