@@ -57,7 +57,7 @@ pub struct CrashReport {
     pub phase: CrashPhase,
     /// What happened, as a word that stays the same in later versions: one of [`EndKind::word`] when the process
     /// ended by itself or was ended by somebody else, and otherwise why the host ended it: `closed-connection`,
-    /// `broke-protocol`, `stopped-reading`, `connection-failed`, at the start also `no-hello`, `not-this-protocol`,
+    /// `broke-protocol`, `stopped-reading`, `hung`, `connection-failed`, at the start also `no-hello`, `not-this-protocol`,
     /// `wire-version`, `wrong-application`, `refused` and `setup-failed`, and at the end `shutdown-timed-out`.
     ///
     /// [`EndKind::word`]: plugin_core::EndKind::word

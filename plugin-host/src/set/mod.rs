@@ -276,7 +276,7 @@ impl PluginSet {
     }
 
     /// Ends a plugin in order; it is started again when somebody asks the set for it. Clients that were made before fail
-    /// from now on.
+    /// from now on. One that does not run, or that the set does not have, is none to end.
     ///
     /// # Errors
     /// As [`SupervisedPlugin::shutdown`].
