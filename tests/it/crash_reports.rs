@@ -87,7 +87,7 @@ fn a_crash_during_a_call() {
             }
             let word = match mishap {
                 Mishap::Abort | Mishap::PanicTwice => "aborted",
-                Mishap::Signal(11) => "crashed",
+                Mishap::Signal(4 | 7 | 8 | 11) => "crashed",
                 Mishap::Signal(9) => "killed",
                 Mishap::Signal(_) => "signal",
                 Mishap::Exit(0) => "exited",
