@@ -440,6 +440,8 @@ struct Readme;
 mod guide {
     #[doc = include_str!("../docs/guide/async.md")]
     struct Async;
+    #[doc = include_str!("../docs/guide/attach.md")]
+    struct Attach;
     #[doc = include_str!("../docs/guide/callbacks.md")]
     struct Callbacks;
     #[doc = include_str!("../docs/guide/calls.md")]

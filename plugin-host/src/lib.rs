@@ -30,6 +30,8 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod attach;
+mod attach_error;
 mod copies;
 mod description;
 mod diagnose;
@@ -50,9 +52,12 @@ mod set;
 mod settings;
 mod start;
 mod supervisor;
+mod survival;
 mod sys;
 mod thread;
 
+pub use attach::ReattachInfo;
+pub use attach_error::{AttachCause, AttachError};
 pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};

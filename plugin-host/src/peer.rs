@@ -33,6 +33,7 @@ pub(crate) struct Peer {
     pub(crate) description: Description,
     pub(crate) name: Arc<str>,
     call_timeout: Option<Duration>,
+    ping_timeout: Duration,
     /// The process that made the connection.
     owner: u32,
 }
@@ -46,17 +47,21 @@ impl Peer {
         let description = Description::from_hello(greeted.hello.clone());
         let connection = Connection::start(
             greeted,
-            settings.stall_timeout,
+            settings.limit(settings.stall_timeout),
             settings.spin,
             settings.call_timeout,
             Box::new(events),
         )?;
+        if settings.is_patient {
+            connection.be_patient();
+        }
         let name = description.name.as_str().into();
         Ok(Self {
             connection,
             description,
             name,
             call_timeout: settings.call_timeout,
+            ping_timeout: settings.limit(PING_TIMEOUT),
             owner: std::process::id(),
         })
     }
@@ -77,7 +82,7 @@ impl Peer {
     }
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
-        self.plugin_itself().ping(PING_TIMEOUT)
+        self.plugin_itself().ping(self.ping_timeout)
     }
 
     /// Asks the plugin how it is, as a task; whether that is a call of it.
@@ -153,7 +158,13 @@ impl Peer {
     /// Why the plugin was given up, unless this program ended it or it ended by itself.
     pub(crate) fn given_up(&self) -> Option<DisconnectCause> {
         self.connection.refusal().filter(|cause| {
-            !matches!(cause, DisconnectCause::ShutDown | DisconnectCause::Killed | DisconnectCause::Ended(_))
+            !matches!(
+                cause,
+                DisconnectCause::ShutDown
+                    | DisconnectCause::Killed
+                    | DisconnectCause::Detached
+                    | DisconnectCause::Ended(_)
+            )
         })
     }
 

@@ -13,13 +13,27 @@ use tests::store::{Memory, Store, StoreClient, Trouble, TroubleClient};
 use tests::{Crash, CrashClient, Echo, EchoClient, Mishap};
 
 use held::{Held, check};
-use support::{wait_for, well_behaved};
+use support::{House, PATIENCE, wait_for, well_behaved};
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.
     well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
 
+    check("plugins that are left and taken over", || {
+        let house = House::new();
+        let mut launcher = house.launcher("", "", "").survive_host(PATIENCE);
+        for _ in 0..5 {
+            let info = launcher.spawn().expect("it starts").detach().expect("it survives");
+            for _ in 0..2 {
+                let plugin = launcher.reattach(&info).expect("it is there");
+                assert!(launcher.reattach(&info).is_err());
+                plugin.detach().expect("it survives again");
+            }
+            launcher.reattach(&info).expect("it is there").shutdown().expect("it ends");
+            assert!(launcher.reattach(&info).is_err());
+        }
+    });
     check("a hundred plugins that behave", || {
         let mut launcher = well_behaved(&[]);
         for number in 0..100 {

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod async_calls;
 #[cfg(test)]
+mod attach;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod callback_ends;
@@ -25,6 +27,8 @@ mod concurrency;
 mod crash_reports;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod debugger;
 #[cfg(test)]
 mod default_bodies;
 #[cfg(test)]

@@ -37,10 +37,15 @@ pub(super) enum Finding {
 
 impl Watch {
     pub(super) fn new(plugin: Arc<PluginProcess>, policy: &Policy, now: Instant) -> Self {
+        let mut policy = policy.clone();
+        if plugin.is_patient() {
+            // In a debugger time does not matter.
+            (policy.watchdog, policy.hung_calls) = (None, None);
+        }
         Self {
             ask_at: policy.watchdog.map(|watchdog| now + watchdog.interval),
             look_at: policy.hung_calls.map(|grace| now + grace / 4),
-            policy: policy.clone(),
+            policy,
             question: None,
             overdue: None,
             calls: plugin.calls_made(),

@@ -13,8 +13,8 @@ pub(crate) use linux::file::{
 pub(crate) use linux::program::{ProgramKind, blames_a_file, identify};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Pipe, ProcessHandle, configure, create_private_directories, ending_signal, is_same_user,
-    private_directory, random, watch,
+    Pipe, ProcessHandle, configure, create_private_directories, ending_signal, is_same_user, peer,
+    private_directory, watch,
 };
 
 #[cfg(not(target_os = "linux"))]
