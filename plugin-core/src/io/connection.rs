@@ -233,7 +233,7 @@ impl Connection {
     }
 
     /// Whether calls of this side may take as long as they do.
-    pub(crate) fn is_patient(&self) -> bool {
+    pub fn is_patient(&self) -> bool {
         self.is_patient.load(Ordering::Relaxed)
     }
 
