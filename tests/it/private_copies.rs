@@ -144,8 +144,8 @@ fn a_copy_is_closed_to_others_and_made_once() {
     });
 }
 
-/// A process that is being forked has all descriptors for a moment, also those of copies that are being written, and a file
-/// that anybody has open for writing cannot be executed.
+/// A process that is being forked has all descriptors for a moment, also those of copies that are being written, and a
+/// file that anybody has open for writing cannot be executed.
 #[test]
 fn copies_are_made_while_other_threads_start_processes() {
     in_time("copies and processes at once", || {

@@ -124,8 +124,8 @@ impl Store {
         Ok(file)
     }
 
-    /// Removes copies that nobody uses, but for the last used ones, and what hosts left unfinished that were killed. Call
-    /// it with the directory locked.
+    /// Removes copies that nobody uses, but for the last used ones, and what hosts left unfinished that were killed.
+    /// Call it with the directory locked.
     fn sweep(&self) -> io::Result<()> {
         let mut unused = Vec::new();
         for entry in fs::read_dir(&self.directory)? {

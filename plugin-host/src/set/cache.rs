@@ -21,7 +21,8 @@ const SCHEMA: u32 = 1;
 /// The largest file that is read, in bytes: a plugin with a thousand methods has a quarter of it.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
-/// How many descriptions are kept: those of more plugins than a program has, in several versions and ways to start them.
+/// How many descriptions are kept: those of more plugins than a program has, in several versions and ways to start
+/// them.
 const MAX_KEPT: usize = 512;
 
 /// How the files are called.
