@@ -20,8 +20,8 @@ use self::digest::digest_of;
 use self::store::Store;
 use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
 
-/// How often a program is read again that was changed while it was copied. An installer writes for a moment; a file that
-/// changes three times in a row is not a program.
+/// How often a program is read again that was changed while it was copied. An installer writes for a moment; a file
+/// that changes three times in a row is not a program.
 const ATTEMPTS: usize = 3;
 
 /// A copy of a program that nobody changes, for as long as this value lives.

@@ -39,6 +39,7 @@ mod endpoint;
 mod environment;
 mod error;
 mod events;
+mod files;
 mod launcher;
 mod lines;
 mod output;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,13 +12,18 @@ use serde::{Deserialize, Serialize};
 use crate::copies::{SETTLED, digest_of_file};
 use crate::description::Description;
 use crate::launcher::Launcher;
-use crate::sys::{self, FileIdentity};
+use crate::sys::FileIdentity;
+use crate::{files, sys};
 
 /// The version of what is kept. Files with another one are not read.
 const SCHEMA: u32 = 1;
 
 /// The largest file that is read, in bytes: a plugin with a thousand methods has a quarter of it.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// How many descriptions are kept: those of more plugins than a program has, in several versions and ways to start
+/// them.
+const MAX_KEPT: usize = 512;
 
 /// How the files are called.
 const SUFFIX: &str = ".description.json";
@@ -133,9 +138,47 @@ impl Slot {
         };
         let directory = self.file.parent().unwrap_or_else(|| Path::new(""));
         sys::create_private_directories(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(&serde_json::to_vec(&kept)?)?;
-        file.persist(&self.file).map_err(|error| error.error)?;
-        Ok(())
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        files::put(directory, &name, &serde_json::to_vec(&kept)?)?;
+        prune(directory, MAX_KEPT)
+    }
+}
+
+/// Removes the oldest descriptions where there are too many, and what hosts left unfinished that were killed.
+fn prune(directory: &Path, most: usize) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.ends_with(SUFFIX)) {
+            kept.push((files::modified(&entry)?, entry.path()));
+        } else if files::is_abandoned(&entry) {
+            files::remove(&entry.path())?;
+        }
+    }
+    kept.sort_unstable_by(|a, b| b.cmp(a));
+    kept.iter().skip(most).try_for_each(|(_, path)| files::remove(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_descriptions_stay_and_other_files_too() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..5 {
+            let path = files::put(directory.path(), &format!("{number}{SUFFIX}"), b"{}").unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number);
+            File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
+        let old = directory.path().join(format!("{}old", files::UNFINISHED));
+        File::create(&old).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        files::put(directory.path(), "notes", b"mine").unwrap();
+        prune(directory.path(), 2).unwrap();
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, [format!("3{SUFFIX}"), format!("4{SUFFIX}"), "notes".to_owned()]);
     }
 }

@@ -49,8 +49,8 @@ const MAX_ENDS: usize = 32;
 /// }
 /// ```
 ///
-/// Only `program` is needed; a relative path counts from the directory of the manifest. Other files are no concern of the
-/// set. Manifests and executables have to belong to the user of the host or to root and must not be writable by
+/// Only `program` is needed; a relative path counts from the directory of the manifest. Other files are no concern of
+/// the set. Manifests and executables have to belong to the user of the host or to root and must not be writable by
 /// everybody, and neither must be the directory, unless it has the sticky bit.
 ///
 /// ```no_run
@@ -153,8 +153,8 @@ impl PluginSet {
         lock(&self.contents).entries.keys().cloned().collect()
     }
 
-    /// The plugins that cannot be used: what is wrong with their files, and those whose last start failed. A plugin that was
-    /// not started yet may still turn out to be broken: [`describe_all`](Self::describe_all) asks all of them.
+    /// The plugins that cannot be used: what is wrong with their files, and those whose last start failed. A plugin
+    /// that was not started yet may still turn out to be broken: [`describe_all`](Self::describe_all) asks all of them.
     #[must_use]
     pub fn broken(&self) -> Vec<BrokenPlugin> {
         let contents = lock(&self.contents);
@@ -199,7 +199,8 @@ impl PluginSet {
     /// A client of the plugin of that name, which is started if it does not run.
     ///
     /// # Errors
-    /// As [`get`](Self::get), and when the plugin does not offer the interface, or was built with another version of it.
+    /// As [`get`](Self::get), and when the plugin does not offer the interface, or was built with another version of
+    /// it.
     pub fn client<C: Client>(&self, name: &str) -> Result<C, SetError> {
         self.get(name)?.client().map_err(SetError::Client)
     }
@@ -265,8 +266,8 @@ impl PluginSet {
         Ok(changes)
     }
 
-    /// Brings a plugin to what its files say now, without a call failing: [`SupervisedPlugin::swap`]. Starts it if it does
-    /// not run. Files that were changed since the last [`rescan`](Self::rescan) are not looked at, but for the
+    /// Brings a plugin to what its files say now, without a call failing: [`SupervisedPlugin::swap`]. Starts it if it
+    /// does not run. Files that were changed since the last [`rescan`](Self::rescan) are not looked at, but for the
     /// executable.
     ///
     /// # Errors
@@ -275,8 +276,8 @@ impl PluginSet {
         self.entry(name)?.reload(&self.common)
     }
 
-    /// Ends a plugin in order; it is started again when somebody asks the set for it. Clients that were made before fail
-    /// from now on.
+    /// Ends a plugin in order; it is started again when somebody asks the set for it. Clients that were made before
+    /// fail from now on. One that does not run, or that the set does not have, is none to end.
     ///
     /// # Errors
     /// As [`SupervisedPlugin::shutdown`].

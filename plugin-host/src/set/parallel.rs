@@ -6,8 +6,8 @@ use std::thread;
 
 use plugin_core::__host::lock;
 
-/// Does something with each item, on `threads` threads at most; what came of it, in the order of the items. A system that
-/// has fewer threads to spare takes longer.
+/// Does something with each item, on `threads` threads at most; what came of it, in the order of the items. A system
+/// that has fewer threads to spare takes longer.
 pub(super) fn for_each<T: Sync, R: Send>(
     threads: usize,
     items: &[T],
