@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, exit};
+use std::sync::mpsc;
 use std::thread;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -70,16 +71,31 @@ pub(crate) fn call_host_back(host: &Host, id: u64, file: &str) {
     });
 }
 
-/// Serves, and pings all the time, more than anybody needs.
+/// Serves, and pings all the time, more than anybody needs. It reads at any time: what it answers is written by the thread
+/// that pings.
 pub(crate) fn ping_without_end(host: &Host) {
+    let (answer, answers) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(|| (1..).find(|first| !host.send(&pings(first * 1000))));
-        host.serve(|_, _| {});
+        scope.spawn(move || {
+            let mut first = 1;
+            while host.send(&answers.try_iter().chain([pings(first)]).collect::<Vec<_>>().concat()) {
+                first += PINGS;
+            }
+        });
+        while let Ok(incoming) = host.next() {
+            if incoming.kind == CALL {
+                // Before the arguments stands the timeout.
+                let _ = answer.send(frame(REPLY, incoming.call, &incoming.payload[8..]));
+            }
+        }
     });
 }
 
+/// How many pings are sent at once.
+const PINGS: u64 = 1000;
+
 fn pings(first: u64) -> Vec<u8> {
-    (first..first + 1000).flat_map(|id| frame(PING, id, b"")).collect()
+    (first..first + PINGS).flat_map(|id| frame(PING, id, b"")).collect()
 }
 
 /// Gives stdout and stderr back, and serves as if nothing were missing.
