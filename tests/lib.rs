@@ -452,6 +452,8 @@ mod guide {
     struct Interfaces;
     #[doc = include_str!("../docs/guide/objects.md")]
     struct Objects;
+    #[doc = include_str!("../docs/guide/production.md")]
+    struct Production;
     #[doc = include_str!("../docs/guide/streams.md")]
     struct Streams;
     #[doc = include_str!("../docs/guide/testing.md")]

@@ -56,6 +56,20 @@ impl Socket {
         self.reply.get(HEAD..self.request.len()).unwrap_or_default()
     }
 
+    /// Waits until the other end closes. It must not owe an echo.
+    ///
+    /// # Errors
+    /// Something arrived, or the connection failed.
+    pub fn wait_end(&mut self) -> Result<()> {
+        match self.stream.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err("a message arrived that nobody waits for".into()),
+            // It had not read all that was sent to it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends the message and waits for its echo.
     pub fn exchange(&mut self) -> Result<()> {
         self.stream.write_all(&self.request)?;
@@ -106,6 +120,15 @@ impl Peer {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    /// Another part of this process has waited for it.
+    pub fn wait(&mut self) -> Result<()> {
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Starts a process that has one end of a socket pair as its standard input.

@@ -14,9 +14,22 @@ use crate::stats::Spread;
 /// with undisturbed ones, and a run with 0.9 showed half as much again for the first ratio.
 const TOLERATED: f64 = 0.1;
 
+/// How a section is shown.
+pub(crate) struct Show {
+    /// What stands beside the plugin.
+    pub(crate) beside: &'static str,
+    /// That of the picture.
+    pub(crate) title: &'static str,
+    /// The name of the file for every value.
+    pub(crate) values: &'static str,
+    /// That of the picture, without its ending.
+    pub(crate) picture: &'static str,
+}
+
 /// The table, as Markdown, with the circumstances of the run.
-pub(crate) fn table(record: &Record) -> String {
-    let mut rows = vec![["", "plugin", "bare socket", "plugin ÷ socket"].map(str::to_owned)];
+pub(crate) fn table(record: &Record, show: &Show) -> String {
+    let ratio = format!("plugin ÷ {}", show.beside.trim_start_matches("bare "));
+    let mut rows = vec![[String::new(), "plugin".to_owned(), show.beside.to_owned(), ratio]];
     rows.extend(record.series.iter().map(row));
     let mut text = markdown(&rows);
     text.push_str(&circumstances(&record.machine, record.seconds, record.quick, &record.disturbance));
@@ -110,20 +123,20 @@ pub fn cell(values: &[f64], digits: usize) -> String {
     )
 }
 
-/// Writes every value of every round to `target/benches/latest.json`, and gives the path.
-pub(crate) fn write(record: &Record) -> Result<PathBuf> {
+/// Writes every value of every round to its file in `target/benches`, and gives the path.
+pub(crate) fn write(record: &Record, show: &Show) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     // Two folders up from target/release/benches, wherever `target` is.
     let target = program.ancestors().nth(2).ok_or("this program is in no target folder of cargo")?;
     let folder = target.join("benches");
     fs::create_dir_all(&folder)?;
-    let path = folder.join("latest.json");
+    let path = folder.join(show.values);
     fs::write(&path, serde_json::to_string_pretty(record)? + "\n")?;
     Ok(path)
 }
 
 /// The picture of all ratios, with those of every round.
-pub(crate) fn rounds_plot(record: &Record) -> Chart {
+pub(crate) fn rounds_plot(record: &Record, show: &Show) -> Chart {
     let compared: Vec<_> = record.series.iter().filter(|series| !series.socket.is_empty()).collect();
     let row = |series: &&Series| {
         // A ratio of times has no unit, but of what is done in a second more is better.
@@ -132,10 +145,12 @@ pub(crate) fn rounds_plot(record: &Record) -> Chart {
         Row { name, ours: true }
     };
     Chart {
-        title: "A plugin beside the bare socket, ratio".to_owned(),
-        note: "Bar: median of the rounds, which are the dots. Dashed: the bare socket of the same round. \
-               Lower is better, except for what is done in a second."
-            .to_owned(),
+        title: show.title.to_owned(),
+        note: format!(
+            "Bar: median of the rounds, which are the dots. Dashed: the {} of the same round. Lower is better, \
+             except for what is done in a second.",
+            show.beside
+        ),
         rows: compared.iter().map(row).collect(),
         panels: vec![Panel {
             title: String::new(),

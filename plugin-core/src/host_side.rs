@@ -8,7 +8,7 @@ pub use crate::io::calls::{Account, Pause, PendingCall};
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{Greeted, HandshakeError, receive_plugin_hello, send_host_hello};
 pub use crate::io::host::{Events, StreamEnd};
-pub use crate::io::line::{Line, Place, Way, WhileDown};
+pub use crate::io::line::{Line, Place, Way, WhileDown, Woken};
 pub use crate::io::transport::Transport;
 pub use crate::proto::hello::{
     Extension, HostHello, InstanceHello, MethodHello, PluginHello, SECRET_LEN, Secret, WireLimits,

@@ -22,7 +22,7 @@ pub use bytes::{ByteSender, ByteStream};
 use channel::Receiver;
 pub use channel::{Closed, StreamSender};
 pub(crate) use remote::{RemoteStream, block_on};
-pub(crate) use serving::stream_object;
+pub(crate) use serving::{NEXT, stream_object};
 
 use crate::error::{CallError, CallTarget, Delivery};
 use crate::sync::{Mutex, lock};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::digest::{Digest, digest_of};
+use self::digest::digest_of;
 use self::store::Store;
 use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
 
@@ -27,7 +27,6 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
-    digest: Digest,
     /// Shared with other users of the copy; whoever removes copies takes it alone.
     _lock: File,
 }
@@ -50,10 +49,10 @@ impl PrivateCopy {
             let before = FileIdentity::of(&source).map_err(CopyCause::unreadable)?;
             let digest = digest_of(&mut source, before).map_err(CopyCause::unreadable)?;
             if let Some((path, lock)) = store.find(digest, name, before.size)? {
-                return Ok(Self { path, digest, _lock: lock });
+                return Ok(Self { path, _lock: lock });
             }
             if let Some((path, lock)) = store.add(&mut source, digest, name)? {
-                return Ok(Self { path, digest, _lock: lock });
+                return Ok(Self { path, _lock: lock });
             }
         }
         Err(CopyCause::Changing)
@@ -63,15 +62,14 @@ impl PrivateCopy {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    /// What the program is made of, as 64 hexadecimal digits: equal for equal programs.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a plugin that is replaced while it runs asks whether it differs")
-    )]
-    pub(crate) fn digest(&self) -> String {
-        self.digest.to_string()
-    }
+/// What tells the content of a file from others.
+#[cfg(feature = "watch")]
+pub(crate) fn content_of(path: &Path) -> io::Result<impl Eq> {
+    let mut file = File::open(path)?;
+    let identity = FileIdentity::of(&file)?;
+    digest_of(&mut file, identity)
 }
 
 /// Why there is no private copy of a program.
@@ -176,11 +174,11 @@ mod tests {
         let directory = above.path().join("a/b");
         let copy = PrivateCopy::of(&program(), &directory).unwrap();
         let name = program().file_name().unwrap().to_owned();
-        assert_eq!(copy.path(), directory.join(copy.digest()).join(name));
-        assert_eq!(copy.digest(), blake3::hash(&std::fs::read(program()).unwrap()).to_string());
+        let digest = blake3::hash(&std::fs::read(program()).unwrap()).to_string();
+        assert_eq!(copy.path(), directory.join(digest).join(name));
         let made = std::fs::metadata(copy.path()).unwrap().modified().unwrap();
         let again = PrivateCopy::of(&program(), &directory).unwrap();
-        assert_eq!((again.path(), again.digest()), (copy.path(), copy.digest()));
+        assert_eq!(again.path(), copy.path());
         assert_eq!(std::fs::metadata(copy.path()).unwrap().modified().unwrap(), made);
     }
 

@@ -59,4 +59,6 @@ pub use output::{Input, Output};
 pub use plugin::PluginProcess;
 pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
 pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
+#[cfg(feature = "watch")]
+pub use supervisor::{ProgramWatch, WatchError};
 pub use thread::{PluginThread, PluginThreadBuilder};

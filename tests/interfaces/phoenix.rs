@@ -33,6 +33,8 @@ pub trait Phoenix: Send + Sync {
     fn wait_for(&self, path: &std::path::Path) -> Result<u32>;
     /// How many items the host's stream has.
     fn count(&self, items: Stream<u64>) -> Result<u64>;
+    /// A stream that never has an item, whoever waits.
+    fn silence(&self) -> Result<Stream<u64>>;
     /// An object.
     fn egg(&self) -> Result<Box<dyn Egg>>;
 }

@@ -350,6 +350,19 @@ fn a_method_that_hangs_is_ended_with_its_process() {
 }
 
 #[test]
+fn a_stream_that_has_nothing_does_not_hang() {
+    let nest = Nest::new();
+    let plugin = nest.launcher("1").supervise(brisk().hung_calls(Duration::from_millis(20))).unwrap();
+    let mut events = plugin.events();
+    let client = phoenix(&plugin);
+    let mut silence = client.silence().unwrap();
+    assert!(silence.next_timeout(Duration::from_millis(20)).is_err());
+    drop(silence);
+    assert!(events.next_timeout(Duration::from_millis(300)).is_none());
+    assert!(client.id().is_ok());
+}
+
+#[test]
 fn a_plugin_that_nobody_uses_is_stopped_until_somebody_does() {
     let nest = Nest::new();
     // Not even a policy that lets calls fail lets these fail.

@@ -222,3 +222,44 @@ fn a_new_version_that_crashes_soon_gives_way_to_the_old_one() {
     client.burn(1, 1).unwrap_err();
     assert_eq!(client.version().unwrap(), "2");
 }
+
+#[test]
+fn a_program_that_is_built_anew_is_started_anew() {
+    let nest = Nest::new();
+    let program = nest.path("phoenix");
+    fs::copy(PHOENIX, &program).unwrap();
+    let launcher = Launcher::new(&program).arg(nest.path("journal")).private_copies(nest.path("copies"));
+    let plugin = launcher.supervise(brisk()).unwrap();
+    let client = phoenix(&plugin);
+    let first = client.id().unwrap();
+    let watch = plugin.watch_program().unwrap();
+    let build = |content: &[u8]| {
+        let new = nest.path("phoenix.new");
+        fs::write(&new, content).unwrap();
+        fs::set_permissions(&new, fs::metadata(PHOENIX).unwrap().permissions()).unwrap();
+        fs::rename(new, &program).unwrap();
+    };
+    let content = fs::read(PHOENIX).unwrap();
+
+    // What does not start changes nothing.
+    let mut events = plugin.events();
+    build(b"#!/bin/sh\nexit 7\n");
+    let outage = events.find_map(|event| match event {
+        Event::RolledBack { outage, .. } => Some(outage),
+        _ => None,
+    });
+    assert_says(&outage.unwrap(), &["exit status: 7"]);
+    assert_eq!(client.id().unwrap(), first);
+
+    build(&[&content[..], b"a comment"].concat());
+    wait_for("the new one is called", || client.id().unwrap() != first);
+    wait_until_gone(first);
+    let second = client.id().unwrap();
+    // Touched, and the same.
+    build(&[&content[..], b"a comment"].concat());
+    // Overwritten, which the copies allow.
+    fs::write(&program, [&content[..], b"another comment"].concat()).unwrap();
+    wait_for("the third one is called", || client.id().unwrap() != second);
+    drop(watch);
+    assert_eq!(plugin.generation(), 3);
+}

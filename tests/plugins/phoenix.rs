@@ -99,6 +99,13 @@ impl Phoenix for Bird {
     fn count(&self, items: Stream<u64>) -> Result<u64> {
         items.map(|item| item.map(|_| 1)).sum()
     }
+    fn silence(&self) -> Result<Stream<u64>> {
+        Ok(Stream::new(std::iter::from_fn(|| {
+            loop {
+                thread::park();
+            }
+        })))
+    }
     fn egg(&self) -> Result<Box<dyn Egg>> {
         Ok(Box::new(Shell))
     }

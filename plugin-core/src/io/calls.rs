@@ -14,6 +14,7 @@ use crate::error::{Delivery, DisconnectCause};
 use crate::options::WhenFull;
 use crate::proto::frame::Header;
 use crate::proto::session::{Asked, Outgoing, Violation};
+use crate::stream::NEXT;
 
 /// How often it is looked whether a connection is still in use. It is asked only for one that is to be ended, in
 /// which a person does not notice as much, and calls that end should not be burdened with telling it.
@@ -59,6 +60,12 @@ pub struct Account {
 }
 
 impl Waiter {
+    /// Whether it is the next items of a stream that are waited for, which may never come. An instance has methods of
+    /// its own; what else has a method of this name is nearly always a stream.
+    fn is_patient(&self, instances: u64) -> bool {
+        self.method == NEXT && self.object > instances
+    }
+
     fn pending(&self) -> PendingCall {
         let (object, method) = (self.object, self.method);
         PendingCall { object, method, age: now() - self.since, oneway: self.who == Who::Nobody }
@@ -106,6 +113,8 @@ pub(super) enum NextReader {
 
 /// The calls of a connection.
 pub(super) struct Calls {
+    /// The highest number of an instance that the peer has from the start.
+    instances: u64,
     state: Mutex<State>,
     /// Notified when a call ends, for threads that wait to begin.
     room: Condvar,
@@ -129,7 +138,7 @@ struct State {
 }
 
 impl Calls {
-    pub(super) fn new(max_in_flight: u32) -> Self {
+    pub(super) fn new(max_in_flight: u32, instances: u64) -> Self {
         let state = State {
             outgoing: Outgoing::new(max_in_flight),
             tasks: 0,
@@ -139,7 +148,7 @@ impl Calls {
             pause: None,
             is_closed: false,
         };
-        Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
+        Self { instances, state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
     }
 
     /// Begins the call of a thread, when there is room. Afterwards it may be that nobody waits.
@@ -213,7 +222,7 @@ impl Calls {
     /// Ends a call that nobody waits for any more; `None` if its end is known already.
     pub(super) fn abandon(&self, call: u64) -> Result<Option<Waiter>, Violation> {
         let mut state = lock(&self.state);
-        let waiter = state.outgoing.abandon(call)?;
+        let waiter = state.outgoing.abandon(call, |waiter| waiter.is_patient(self.instances))?;
         if waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Task) {
             state.tasks -= 1;
         }

@@ -125,6 +125,8 @@ pub(super) struct Setup {
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) ours: WireLimits,
     pub(super) theirs: WireLimits,
+    /// The highest number of an instance that the peer has from the start.
+    pub(super) instances: u64,
     /// The name of the plugin, on the host's side.
     pub(super) peer: Arc<str>,
     /// How long a call of an object of the peer takes at most.
@@ -168,14 +170,15 @@ impl Connection {
     pub(super) fn new(setup: Setup, side: Side) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let max_message = setup.max_message();
-        let Setup { transport, writer, services, ours, theirs, peer, call_timeout, mut conduct } = setup;
+        let Setup { transport, writer, services, ours, theirs, instances, peer, call_timeout, mut conduct } =
+            setup;
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
             transport,
             writer,
             side,
-            calls: Calls::new(ours.in_flight.min(theirs.in_flight)),
+            calls: Calls::new(ours.in_flight.min(theirs.in_flight), instances),
             timer: Arc::default(),
             incoming: Mutex::new(Incoming {
                 running: Running::new(ours.in_flight),

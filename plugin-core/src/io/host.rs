@@ -96,6 +96,7 @@ impl Connection {
             services: Vec::new(),
             ours,
             theirs: hello.limits,
+            instances: hello.instances.iter().map(|instance| instance.object).max().unwrap_or(0),
             peer: hello.name.as_str().into(),
             call_timeout,
             conduct: Conduct::default(),

@@ -113,31 +113,31 @@ impl Line {
     ///
     /// # Panics
     /// When there are fewer.
-    pub fn connect(&self, ways: Vec<Way>) {
+    pub fn connect(&self, ways: Vec<Way>) -> Woken {
         let mut state = lock(&self.state);
         assert_eq!(ways.len(), state.ways.len(), "a place without a way");
         state.ways = ways;
-        self.enter(state, Stage::Up);
+        self.enter(state, Stage::Up)
     }
 
     /// Says that the connection is gone and another one will come; until then calls fail with this cause, or wait.
     pub fn interrupt(&self, cause: DisconnectCause) {
-        self.enter(lock(&self.state), Stage::Down(cause));
+        drop(self.enter(lock(&self.state), Stage::Down(cause)));
     }
 
     /// Says that the connection is ended since nobody uses it. The next call asks for another one.
     pub fn sleep(&self) {
-        self.enter(lock(&self.state), Stage::Asleep);
+        drop(self.enter(lock(&self.state), Stage::Asleep));
     }
 
     /// Lets calls go over the connection again that was there before.
     pub fn wake(&self) {
-        self.enter(lock(&self.state), Stage::Up);
+        drop(self.enter(lock(&self.state), Stage::Up));
     }
 
     /// Says that no other connection comes by itself: calls fail with this cause.
     pub fn end(&self, cause: DisconnectCause) {
-        self.enter(lock(&self.state), Stage::Over(cause));
+        drop(self.enter(lock(&self.state), Stage::Over(cause)));
     }
 
     /// Says that there will never be another connection.
@@ -168,14 +168,12 @@ impl Line {
         self.retries
     }
 
-    fn enter(&self, mut state: super::MutexGuard<'_, State>, stage: Stage) {
+    fn enter(&self, mut state: super::MutexGuard<'_, State>, stage: Stage) -> Woken {
         state.stage = stage;
-        let waiting: Vec<_> = state.waiting.values().cloned().collect();
+        let waiting = state.waiting.values().cloned().collect();
         drop(state);
         self.changed.notify_all();
-        for task in waiting {
-            task.wake();
-        }
+        Woken(waiting)
     }
 }
 
@@ -345,6 +343,17 @@ impl Drop for NextWay {
     }
 }
 
+/// The tasks that waited for a change. They are woken when this is dropped, which runs code of their executors': not
+/// while a lock is held.
+#[must_use = "who waits is woken when it is dropped"]
+pub struct Woken(Vec<Arc<Waiting>>);
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|task| task.wake());
+    }
+}
+
 /// A task that waits.
 #[derive(Default)]
 struct Waiting(Mutex<Option<Waker>>);
@@ -367,6 +376,12 @@ impl Expire for Waiting {
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("while_down", &self.while_down).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Woken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Woken").field(&self.0.len()).finish()
     }
 }
 

@@ -95,7 +95,8 @@ impl Connection {
         conduct: Conduct,
     ) -> Arc<Self> {
         let (peer, call_timeout) = ("".into(), None);
-        let setup = Setup { transport, writer, services, ours, theirs, peer, call_timeout, conduct };
+        let setup =
+            Setup { transport, writer, services, ours, theirs, instances: 0, peer, call_timeout, conduct };
         Self::new(setup, Side::Plugin(Lead::default()))
     }
 

@@ -62,6 +62,8 @@ struct Abandoned {
     asked: Asked,
     /// Whether the peer may not know yet that nobody waits, and counts the call.
     is_counted: bool,
+    /// Whether its answer may be long in coming without anything being wrong.
+    is_patient: bool,
 }
 
 impl<T> Outgoing<T> {
@@ -113,12 +115,16 @@ impl<T> Outgoing<T> {
     /// counts as running until the peer is told, see [`release`](Self::release).
     ///
     /// `None` if the reply has come already.
-    pub(crate) fn abandon(&mut self, call: u64) -> Result<Option<T>, Violation> {
+    pub(crate) fn abandon(
+        &mut self,
+        call: u64,
+        is_patient: impl FnOnce(&T) -> bool,
+    ) -> Result<Option<T>, Violation> {
         let Some((asked, waiter)) = self.pending.remove(&call) else { return Ok(None) };
         if self.abandoned.len() >= MAX_ABANDONED {
             return Err(Violation::RepliesOwed { count: self.abandoned.len() });
         }
-        self.abandoned.insert(call, Abandoned { asked, is_counted: true });
+        self.abandoned.insert(call, Abandoned { asked, is_counted: true, is_patient: is_patient(&waiter) });
         Ok(Some(waiter))
     }
 
@@ -194,9 +200,10 @@ impl<T> Outgoing<T> {
         self.made
     }
 
-    /// The oldest of the calls that nobody waits for any more and that the peer has not answered.
+    /// The oldest of the calls that nobody waits for any more and that the peer should have answered.
     pub(crate) fn oldest_abandoned(&self) -> Option<u64> {
-        self.abandoned.keys().min().copied()
+        let overdue = self.abandoned.iter().filter(|(_, abandoned)| !abandoned.is_patient);
+        overdue.map(|(call, _)| *call).min()
     }
 
     /// What was asked that this is an answer to.

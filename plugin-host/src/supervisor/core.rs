@@ -1,6 +1,7 @@
 //! What the supervisor's thread, the handle, and the threads that watch processes share.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Wake;
@@ -31,10 +32,12 @@ pub(super) struct State {
     pub(super) last: Option<Arc<PluginProcess>>,
     /// Its number.
     pub(super) generation: u64,
+    /// The file that processes are started from.
+    pub(super) program: PathBuf,
     /// What clients have been made of, by their places in the line.
     pub(super) wanted: Vec<Wanted>,
     orders: VecDeque<Order>,
-    /// A process that has not said hello yet.
+    /// A process that is not called yet.
     starting: Option<Arc<Process>>,
     /// Whether something may have happened: a process ended, somebody waits, a task woke up.
     is_poked: bool,
@@ -78,8 +81,9 @@ impl State {
 }
 
 impl Core {
-    pub(super) fn new(name: Arc<str>, line: Arc<Line>, bus: Bus) -> Self {
+    pub(super) fn new(program: PathBuf, name: Arc<str>, line: Arc<Line>, bus: Bus) -> Self {
         let state = State {
+            program,
             last: None,
             generation: 0,
             wanted: Vec::new(),
@@ -142,7 +146,7 @@ impl Core {
         true
     }
 
-    /// Has the thread end, also while it waits for a process to say hello.
+    /// Has the thread end, also while it waits for a process that is not called yet.
     pub(super) fn stop(&self) {
         let mut state = lock(&self.state);
         state.is_stopping = true;
@@ -160,7 +164,7 @@ impl Core {
         lock(&self.state).is_stopping
     }
 
-    /// Takes note that a process has said hello, or will not any more.
+    /// Takes note that nothing is waited for that could be ended.
     pub(super) fn has_started(&self) {
         lock(&self.state).starting = None;
     }

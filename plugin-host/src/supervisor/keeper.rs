@@ -118,6 +118,8 @@ impl Keeper {
     pub(super) fn run(mut self) {
         loop {
             self.keep_spare();
+            // Nobody waits for what was started last.
+            self.core.has_started();
             match self.core.wait(self.next()) {
                 Reason::Stop => break,
                 Reason::Order(order) => self.carry_out(order),
@@ -205,6 +207,7 @@ impl Keeper {
             // Nobody knows it.
             let _ = spare.kill();
         }
+        self.core.state().program.clone_from(&launcher.program);
         std::mem::replace(&mut self.launcher, launcher)
     }
 
@@ -268,9 +271,7 @@ impl Keeper {
 
     pub(super) fn launch_bare(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
         let witness: Arc<dyn Witness> = Arc::clone(&self.core) as _;
-        let started = self.launcher.start(Some(witness));
-        self.core.has_started();
-        let plugin = Arc::new(started.map_err(Misstart::Launch)?);
+        let plugin = Arc::new(self.launcher.start(Some(witness)).map_err(Misstart::Launch)?);
         let generation = self.core.state().generation + 1;
         self.tell(&Event::Started { generation, id: plugin.id() });
         Ok(plugin)
@@ -319,8 +320,9 @@ impl Keeper {
         state.generation += 1;
         let generation = state.generation;
         let before = state.last.replace(Arc::clone(&plugin));
-        self.core.line.connect(ways);
+        let woken = self.core.line.connect(ways);
         drop(state);
+        drop(woken);
         self.tell(&Event::Ready { generation, after: now.saturating_duration_since(self.down_since) });
         let watch = Box::new(Watch::new(plugin, &self.policy, now));
         self.phase = Phase::Up { watch, since: now };
@@ -331,9 +333,15 @@ impl Keeper {
 
     /// Stops a plugin that nobody uses.
     fn put_to_sleep(&mut self, plugin: &Arc<PluginProcess>) {
-        self.phase = Phase::Asleep;
         // Before it refuses calls: those that it refuses ask for another process.
         self.core.line.sleep();
+        if !plugin.pause(Duration::ZERO) || plugin.is_used() {
+            // Somebody was faster.
+            plugin.resume();
+            self.core.line.wake();
+            return;
+        }
+        self.phase = Phase::Asleep;
         if let Err(error) = plugin.shutdown() {
             tracing::warn!(plugin = &*self.core.name, "{error}");
         }

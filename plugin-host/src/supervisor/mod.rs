@@ -6,6 +6,8 @@ mod event;
 mod failures;
 mod keeper;
 mod policy;
+#[cfg(feature = "watch")]
+mod reload;
 mod supervised;
 mod swap;
 mod watch;
@@ -19,6 +21,8 @@ use plugin_core::AnyError;
 pub use self::error::SwapError;
 pub use self::event::{Event, Events};
 pub use self::policy::{Policy, Restart, WhileDown};
+#[cfg(feature = "watch")]
+pub use self::reload::{ProgramWatch, WatchError};
 pub use self::supervised::SupervisedPlugin;
 
 use self::core::Core;
@@ -99,6 +103,7 @@ impl Supervisor {
         let Self { launcher, policy, initialise, bus } = self;
         let name: Arc<str> = launcher.program.file_stem().unwrap_or_default().to_string_lossy().into();
         let program = launcher.program.clone();
+        let file = program.clone();
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
             let core = Weak::clone(core);
             let demand = move || {
@@ -106,7 +111,7 @@ impl Supervisor {
                     core.demand();
                 }
             };
-            Core::new(name, Line::new(policy.while_down.into(), policy.retries, demand), bus)
+            Core::new(file, name, Line::new(policy.while_down.into(), policy.retries, demand), bus)
         });
         let keeper = Keeper::start(Arc::clone(&core), launcher, initialise, policy.clone())?;
         SupervisedPlugin::start(core, keeper, policy)

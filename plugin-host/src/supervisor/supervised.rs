@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -121,6 +122,12 @@ impl SupervisedPlugin {
         self.core.state().generation
     }
 
+    /// The file that the plugin is started from; that of the last [`swap`](Self::swap) that was good.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.core.state().program.clone()
+    }
+
     /// What the plugin goes through from now on.
     #[must_use]
     pub fn events(&self) -> Events {
@@ -139,7 +146,7 @@ impl SupervisedPlugin {
     /// # Errors
     /// When the new process does not do. If one ran, it goes on.
     pub fn restart(&self) -> Result<(), SwapError> {
-        self.replace(None)
+        replace(&self.core, &self.policy, None)
     }
 
     /// Replaces the plugin by the one that `launcher` starts: a new version, or the same with other settings. The new
@@ -150,24 +157,12 @@ impl SupervisedPlugin {
     /// # Errors
     /// When the new process does not do. The old one goes on.
     pub fn swap(&self, launcher: Launcher) -> Result<(), SwapError> {
-        self.replace(Some(Box::new(launcher)))
+        replace(&self.core, &self.policy, Some(Box::new(launcher)))
     }
 
-    fn replace(&self, launcher: Option<Box<Launcher>>) -> Result<(), SwapError> {
-        let shut_down = || SwapError::ShutDown { plugin: Arc::clone(&self.core.name) };
-        let (outcome, is_done) = sync_channel(1);
-        if !self.core.order(Order { launcher, outcome }) {
-            return Err(shut_down());
-        }
-        let before = is_done.recv().map_err(|RecvError| shut_down())??;
-        if let Some(before) = before {
-            before.drain(self.policy.drain_timeout);
-            if let Err(error) = before.shutdown() {
-                // What it was asked for is done; how it ended is of interest to who reads logs.
-                tracing::warn!(plugin = &*self.core.name, "the process that was replaced: {error}");
-            }
-        }
-        Ok(())
+    #[cfg(feature = "watch")]
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// Ends the plugin in order, as [`PluginProcess::shutdown`] does. Calls fail from now on, and it is not started again.
@@ -194,6 +189,28 @@ impl SupervisedPlugin {
         self.core.bus.close();
         stopped
     }
+}
+
+/// Has another process take over, and ends the one before when it is not used any more.
+pub(super) fn replace(
+    core: &Core,
+    policy: &Policy,
+    launcher: Option<Box<Launcher>>,
+) -> Result<(), SwapError> {
+    let shut_down = || SwapError::ShutDown { plugin: Arc::clone(&core.name) };
+    let (outcome, is_done) = sync_channel(1);
+    if !core.order(Order { launcher, outcome }) {
+        return Err(shut_down());
+    }
+    let before = is_done.recv().map_err(|RecvError| shut_down())??;
+    if let Some(before) = before {
+        before.drain(policy.drain_timeout);
+        if let Err(error) = before.shutdown() {
+            // What it was asked for is done; how it ended is of interest to who reads logs.
+            tracing::warn!(plugin = &*core.name, "the process that was replaced: {error}");
+        }
+    }
+    Ok(())
 }
 
 /// Shuts the plugin down.

@@ -1,7 +1,7 @@
 //! Has another process take the place of the one that runs, without a call noticing.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plugin_core::Outage;
 
@@ -11,6 +11,10 @@ use super::event::Event;
 use super::keeper::{Keeper, Misstart, Phase};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
+use crate::start::deadline_in;
+
+/// How often it is looked whether the plugin is to be shut down while calls of an old process run.
+const TICK: Duration = Duration::from_millis(50);
 
 /// How it failed, and whether something runs all the same.
 enum Failure {
@@ -58,7 +62,7 @@ impl Keeper {
         };
         let outage = misstart.outage(&self.launcher);
         if let Some(before) = before {
-            self.launcher = before;
+            self.exchange(before);
         }
         Err(self.put_back(old.as_deref(), is_down, outage))
     }
@@ -148,7 +152,11 @@ impl Keeper {
         // Before they are refused: those that are refused wait here.
         self.core.line.sleep();
         let timeout = self.policy.drain_timeout;
-        if !old.pause(timeout) {
+        let deadline = deadline_in(timeout);
+        while !old.pause(TICK) {
+            if Instant::now() < deadline && !self.core.is_stopping() {
+                continue;
+            }
             let reason =
                 format!("has to wait for calls of the old one, which did not end within {timeout:?}");
             return Err(Misstart::Unfit(reason));

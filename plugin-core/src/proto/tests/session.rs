@@ -44,8 +44,8 @@ fn a_reply_of_the_wrong_kind_is_a_violation_and_the_call_still_waits() {
 fn a_late_reply_is_counted_once_and_must_be_of_the_right_kind() {
     let mut calls = Outgoing::new(8);
     let call = calls.begin(Asked::Call, ());
-    assert_eq!(calls.abandon(call), Ok(Some(())));
-    assert_eq!(calls.abandon(call), Ok(None));
+    assert_eq!(calls.abandon(call, |_| false), Ok(Some(())));
+    assert_eq!(calls.abandon(call, |_| false), Ok(None));
     assert_eq!(calls.settle(&reply(Kind::Pong, call)), Err(Violation::WrongReply { call, kind: Kind::Pong }));
     assert_eq!(calls.late_replies(), 0);
     assert_eq!(calls.settle(&reply(Kind::Reply, call)), Ok(None));
@@ -58,7 +58,7 @@ fn a_late_reply_is_counted_once_and_must_be_of_the_right_kind() {
 fn a_call_whose_caller_gave_up_takes_room_until_the_peer_is_told() {
     let mut calls = Outgoing::new(1);
     let first = calls.begin(Asked::Call, ());
-    calls.abandon(first).unwrap();
+    calls.abandon(first, |_| false).unwrap();
     assert!(calls.is_full());
     calls.release(first);
     assert!(!calls.is_full());
@@ -72,7 +72,7 @@ fn a_call_whose_caller_gave_up_takes_room_until_the_peer_is_told() {
 fn a_call_whose_caller_gave_up_takes_no_room_once_it_is_answered() {
     let mut calls = Outgoing::new(1);
     let first = calls.begin(Asked::Call, ());
-    calls.abandon(first).unwrap();
+    calls.abandon(first, |_| false).unwrap();
     calls.settle(&reply(Kind::Reply, first)).unwrap();
     assert!(!calls.is_full());
     calls.release(first);
@@ -95,7 +95,7 @@ fn a_call_that_never_left_takes_no_room() {
 fn pings_take_no_room() {
     let mut calls = Outgoing::new(1);
     let ping = calls.begin(Asked::Ping, ());
-    calls.abandon(ping).unwrap();
+    calls.abandon(ping, |_| false).unwrap();
     calls.begin(Asked::Ping, ());
     assert!(!calls.is_full());
     calls.begin(Asked::Call, ());
@@ -117,10 +117,10 @@ fn a_peer_that_never_answers_is_given_up() {
     let mut calls = Outgoing::new(u32::MAX);
     for _ in 0..MAX_ABANDONED {
         let call = calls.begin(Asked::Call, ());
-        assert_eq!(calls.abandon(call), Ok(Some(())));
+        assert_eq!(calls.abandon(call, |_| false), Ok(Some(())));
     }
     let call = calls.begin(Asked::Call, ());
-    assert_eq!(calls.abandon(call), Err(Violation::RepliesOwed { count: MAX_ABANDONED }));
+    assert_eq!(calls.abandon(call, |_| false), Err(Violation::RepliesOwed { count: MAX_ABANDONED }));
     assert_eq!(calls.in_flight(), 0);
 }
 
@@ -269,7 +269,7 @@ proptest! {
                 }
                 Step::Abandon(at) => {
                     let call = pick(at);
-                    let waiter = calls.abandon(call);
+                    let waiter = calls.abandon(call, |_| false);
                     let is_pending = matches!(model.get(&call), Some((_, Fate::Pending)));
                     prop_assert_eq!(&waiter, &Ok(is_pending.then_some(call)));
                     if let Ok(Some(waiter)) = waiter {

@@ -105,7 +105,7 @@ fn calls_go_on_over_the_next_connection() {
             line.interrupt(DisconnectCause::Killed);
         }
         let second = Running::start();
-        line.connect(vec![second.way()]);
+        drop(line.connect(vec![second.way()]));
         callers.into_iter().chain([task]).for_each(|caller| caller.join().unwrap());
         assert_eq!(echo(&remote, false).unwrap(), 7);
         line.close(DisconnectCause::ShutDown);
@@ -172,7 +172,7 @@ fn a_call_wakes_a_plugin_that_sleeps() {
         }
         drop(is_wanted);
         let second = Running::start();
-        line.connect(vec![second.way()]);
+        drop(line.connect(vec![second.way()]));
         callers.into_iter().chain([last]).for_each(|caller| caller.join().unwrap());
         line.close(DisconnectCause::ShutDown);
         second.end();
@@ -198,7 +198,7 @@ fn calls_wait_while_a_plugin_is_replaced() {
         first.connection.pause(Some(Pause { instances: 1, but: None }));
         let second = if coin() {
             let second = Running::start();
-            line.connect(vec![second.way()]);
+            drop(line.connect(vec![second.way()]));
             Some(second)
         } else {
             first.connection.pause(None);

@@ -1,0 +1,111 @@
+//! The plugin that is ended.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use plugin_core::{Plugin, plugin_interface};
+use plugin_host::Launcher;
+
+use crate::Result;
+
+/// The argument that makes this executable, started as a plugin, this plugin.
+const MODE: &str = "mortal";
+/// Follows [`MODE`]: the plugin has a child.
+const PARENT: &str = "parent";
+
+/// Is ended while it is called.
+#[plugin_interface]
+pub(crate) trait Mortal: Send + Sync {
+    /// The id of the process.
+    #[plugin(idempotent)]
+    fn id(&self) -> plugin_core::Result<u32>;
+    /// The id of the child, which has inherited the connection and both outputs and ends by itself after a minute; 0
+    /// without one.
+    fn child(&self) -> plugin_core::Result<u32>;
+    /// Does not return.
+    fn hang(&self) -> plugin_core::Result<()>;
+    /// Does not return, and needs a processor for that.
+    fn toil(&self) -> plugin_core::Result<()>;
+    /// Whether a method that does not return has begun.
+    fn is_stuck(&self) -> plugin_core::Result<bool>;
+    /// The number after the one that the last call of this process got.
+    fn count(&self) -> plugin_core::Result<u64>;
+}
+
+#[derive(Default, Plugin)]
+#[plugin(interfaces(Mortal), name = "mortal")]
+struct Soul {
+    child: u32,
+    is_stuck: AtomicBool,
+    count: AtomicU64,
+}
+
+impl Mortal for Soul {
+    fn id(&self) -> plugin_core::Result<u32> {
+        Ok(std::process::id())
+    }
+
+    fn child(&self) -> plugin_core::Result<u32> {
+        Ok(self.child)
+    }
+
+    fn hang(&self) -> plugin_core::Result<()> {
+        self.is_stuck.store(true, Ordering::Relaxed);
+        loop {
+            thread::park();
+        }
+    }
+
+    fn toil(&self) -> plugin_core::Result<()> {
+        self.is_stuck.store(true, Ordering::Relaxed);
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn is_stuck(&self) -> plugin_core::Result<bool> {
+        Ok(self.is_stuck.load(Ordering::Relaxed))
+    }
+
+    fn count(&self) -> plugin_core::Result<u64> {
+        Ok(self.count.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// What starts the plugin.
+pub(super) fn launcher() -> Result<Launcher> {
+    Ok(Launcher::current_exe()?.arg(MODE))
+}
+
+/// What starts the plugin with a child.
+pub(super) fn launcher_of_parent() -> Result<Launcher> {
+    Ok(launcher()?.arg(PARENT))
+}
+
+/// Serves this plugin, if it is the one that is wanted.
+pub(crate) fn serve() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() != Some(MODE) {
+        return None;
+    }
+    let child = match arguments.next().as_deref() {
+        Some(PARENT) => match start_child() {
+            Ok(child) => child,
+            Err(error) => {
+                eprintln!("benches {MODE}: cannot start `sleep`: {error}");
+                return Some(ExitCode::FAILURE);
+            }
+        },
+        _ => 0,
+    };
+    Some(plugin_core::serve(Soul { child, ..Soul::default() }))
+}
+
+/// Starts a process that holds on to everything that this one has. In its own group it does not end with this one.
+#[expect(clippy::disallowed_methods, reason = "it is no plugin")]
+fn start_child() -> std::io::Result<u32> {
+    // The connection is still the standard input, which is inherited as the outputs are.
+    Command::new("sleep").arg("60").process_group(0).spawn().map(|child| child.id())
+}
