@@ -460,10 +460,7 @@ const FLOW: &[Case] = &[
         "it stops to read",
         "`DisconnectCause::StoppedReading` after the stall timeout; killed",
         Run(|| {
-            frames::at_once(&[
-                stall::a_plugin_that_does_not_read,
-                stall::a_plugin_that_pings_and_does_not_read,
-            ]);
+            stall::a_plugin_that_does_not_read();
         }),
     ),
     case(

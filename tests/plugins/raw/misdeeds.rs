@@ -8,7 +8,7 @@ use std::thread;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
-use crate::wire::{CALL, FAILURE_REPLY, Host, PING, REPLY, call_back, frame, text};
+use crate::wire::{CALL, FAILURE_REPLY, Host, PING, PONG, REPLY, call_back, frame, text};
 
 /// How much is written to stderr by each of the threads that flood it: many times what a host keeps of it.
 const FLOOD: usize = 16 << 20;
@@ -71,23 +71,27 @@ pub(crate) fn call_host_back(host: &Host, id: u64, file: &str) {
     });
 }
 
-/// Serves, and pings all the time, more than anybody needs. It reads at any time: what it answers is written by the thread
-/// that pings.
+/// Serves, and pings all the time, more than anybody needs, but no faster than it takes the answers. It reads at any time:
+/// what it answers is written by the thread that pings.
 pub(crate) fn ping_without_end(host: &Host) {
-    let (answer, answers) = mpsc::channel();
+    let (say, sayings) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut first = 1;
-            while host.send(&answers.try_iter().chain([pings(first)]).collect::<Vec<_>>().concat()) {
-                first += PINGS;
-            }
-        });
+        scope.spawn(move || sayings.iter().take_while(|bytes: &Vec<u8>| host.send(bytes)).count());
+        let _ = say.send(pings(1));
+        let (mut first, mut pongs) = (1, 0);
         while let Ok(incoming) = host.next() {
-            if incoming.kind == CALL {
+            match incoming.kind {
                 // Before the arguments stands the timeout.
-                let _ = answer.send(frame(REPLY, incoming.call, &incoming.payload[8..]));
+                CALL => drop(say.send(frame(REPLY, incoming.call, &incoming.payload[8..]))),
+                PONG => pongs += 1,
+                _ => {}
+            }
+            if pongs == PINGS {
+                (first, pongs) = (first + PINGS, 0);
+                let _ = say.send(pings(first));
             }
         }
+        drop(say);
     });
 }
 
