@@ -60,13 +60,19 @@ func (evilGRPCServer) Echo(_ context.Context, message *wrapperspb.BytesValue) (*
 	return wrapperspb.Bytes(reply), err
 }
 
+func linger() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
 // act is what a method of the plugin does.
 func act(how string) ([]byte, error) {
 	switch how {
 	case "panic":
 		panic("a defect of the plugin")
 	case "hold":
-		select {}
+		linger()
 	case "toil":
 		for {
 		}
@@ -79,9 +85,10 @@ func act(how string) ([]byte, error) {
 		}
 	case "json":
 		writeAll(2, []byte("{\"@message\":1}\n"))
-	case "close":
+	case "text":
+		// Called by name where the plugin is to close its connection.
 		closeSockets()
-		select {}
+		linger()
 	case "child", "child, then exit":
 		child := exec.Command("sleep", "600")
 		child.Stdout, child.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
@@ -123,12 +130,12 @@ func serveEvil(transport, how string) {
 		bytes := make([]byte, 64<<10)
 		rand.Read(bytes)
 		writeAll(1, bytes)
-		select {}
+		linger()
 	case "hangs":
-		select {}
+		linger()
 	case "half":
 		writeAll(1, []byte("1|1|unix|"))
-		select {}
+		linger()
 	case "prints":
 		fmt.Println("loading")
 	case "reads nothing":
@@ -155,7 +162,7 @@ func serveEvil(transport, how string) {
 	}
 	plugin.Serve(config)
 	if how == "lingers" {
-		select {}
+		linger()
 	}
 }
 
@@ -291,7 +298,6 @@ func call(client *plugin.Client, caller Caller, called string, process int) {
 		}
 		event("answer the end is known")
 	case "large":
-		event("begin")
 		tell(caller.Echo(make([]byte, 8<<20)))
 	default:
 		event("begin")

@@ -189,7 +189,6 @@ fn call(plugin: &PluginProcess, called: &str) -> std::result::Result<(), Box<dyn
     match called {
         "large" => {
             let echo: EchoClient = plugin.client()?;
-            event("begin");
             tell(echo.bytes(&vec![0; 8 << 20]).map(|_| "them"));
             return Ok(());
         }

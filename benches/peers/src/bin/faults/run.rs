@@ -60,8 +60,12 @@ impl Host {
             (process.stdout.take().ok_or("no stdout")?, process.stderr.take().ok_or("no stderr")?);
         let (sender, events) = mpsc::channel();
         thread::Builder::new().spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send((Instant::now(), line)).is_err() {
+            let (mut out, mut line) = (BufReader::new(out), Vec::new());
+            // Errors may quote what is not UTF-8.
+            while out.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                line.clear();
+                if sender.send((Instant::now(), text)).is_err() {
                     return;
                 }
             }
@@ -146,7 +150,12 @@ fn is_marked(id: u32, variable: &str) -> bool {
 
 /// Runs a case and says what came of it.
 pub(crate) fn run(system: &System, case: &Case) -> Outcome<String> {
+    if case.lacks == system.transport && case.lacks.is_some() {
+        return Ok("not tried".to_owned());
+    }
     let mut host = Host::start(system, case)?;
+    // Where this was built says nothing.
+    let folder = system.program.parent().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
     let mut parts = Vec::new();
     let mut seen = HashMap::new();
     let mut begin = Instant::now();
@@ -156,10 +165,11 @@ pub(crate) fn run(system: &System, case: &Case) -> Outcome<String> {
     let result = loop {
         match host.events.recv_timeout((begin + DEADLINE).saturating_duration_since(Instant::now())) {
             Ok((at, line)) => {
+                let line = line.replace(&folder, "");
                 let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
                 match word {
                     "begin" => (begin, before) = (at, host.memory("VmRSS:")),
-                    "also" => also.push(shorten(rest)),
+                    "also" => also.push(clean(rest)),
                     "answer" => break format!("answered in {}", time(at - begin)),
                     "error" => break format!("error in {}: {}", time(at - begin), shorten(rest)),
                     _ => drop(seen.insert(word.to_owned(), rest.to_owned())),
@@ -245,13 +255,19 @@ fn time(time: Duration) -> String {
     }
 }
 
-/// A text as one cell of a table shows it.
+/// An error as one cell of a table shows it.
 fn shorten(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .flat_map(|c| if c.is_ascii_graphic() || c == ' ' { vec![c] } else { c.escape_default().collect() })
-        .collect();
-    let text = text.replace(['|', '`'], "'");
+    format!("`{}`", clean(text))
+}
+
+/// A text without what a table or a terminal would make something of, and not too long.
+fn clean(text: &str) -> String {
+    let escape = |c: char| match c {
+        '|' | '`' => vec!['\''],
+        c if c.is_ascii_graphic() || c == ' ' => vec![c],
+        c => c.escape_default().collect(),
+    };
+    let text: String = text.chars().flat_map(escape).collect();
     let short: String = text.chars().take(MAX_TEXT).collect();
-    if short.len() < text.len() { format!("`{short}…`") } else { format!("`{short}`") }
+    if short.len() < text.len() { short + "…" } else { short }
 }
