@@ -143,7 +143,7 @@ fn outcome(journal: &JournalClient, number: u64) -> Option<bool> {
 pub(crate) fn calls_while_down() {
     let fragile = Fragile::new();
     let policy = brisk().while_down(WhileDown::Fail).max_restarts(3, PATIENCE);
-    let plugin = fragile.launcher().supervise(policy.backoff(SHORT / 10, SHORT / 10)).unwrap();
+    let plugin = fragile.launcher().supervise(policy.backoff(SHORT / 2, SHORT / 2)).unwrap();
     let (client, mut events) = (plugin.client::<PhoenixClient>().unwrap(), plugin.events());
     fragile.broken();
     assert!(client.burn(1, 1).unwrap_err().may_have_run());
