@@ -191,6 +191,27 @@ pub(crate) fn host_that_is_stopped() {
     }
 }
 
+/// A host that kills, shuts down and drops a plugin whose process id belongs to another process by then. It is in a
+/// namespace of its own, where the next process id can be chosen.
+pub(crate) fn process_id_used_again() {
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]).stdin(Stdio::null());
+        command
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is not a plugin but a program")]
+    let may = unshare().arg("true").output();
+    match may {
+        Ok(output) if output.status.success() => {}
+        other => {
+            println!("       not tried: this system has no namespaces for its users: {other:?}");
+            return;
+        }
+    }
+    let text = output_of(unshare().args([ODD_HOST, "meets its id again", WELL_BEHAVED]));
+    assert_eq!(text, "kill Ok(())\nshutdown Ok(())\nthe other one runs\n".repeat(3), "{text}");
+}
+
 fn send(id: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
 }

@@ -33,6 +33,8 @@ mod memory;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod supervised;
+#[cfg(test)]
 #[path = "../it/support.rs"]
 mod support;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use crate::calling as many;
 use crate::cases::kills::Random;
 use crate::cases::{crash, ends, files, given_up, hosts, printing, session, stall, start, versions, within};
-use crate::{flowing, frames, living};
+use crate::{flowing, frames, living, supervised};
 
 /// What there is to do.
 pub(crate) enum Deed {
@@ -14,11 +14,9 @@ pub(crate) enum Deed {
     Draw(fn(&mut Random)),
     /// Nothing, and why.
     Excluded(&'static str),
-    /// Nothing yet: it needs this first.
-    Pending(&'static str),
 }
 
-use Deed::{Draw, Excluded, Pending, Run};
+use Deed::{Draw, Excluded, Run};
 
 /// A thing that a plugin, a host or the system does, and what comes of it.
 pub(crate) struct Case {
@@ -313,11 +311,19 @@ const CALLS: &[Case] = &[
     ),
     case(
         36,
-        "a call is made after the end",
-        "`CallError::Disconnected` at once, with `Delivery::NotSent`",
-        Run(ends::a_plugin_that_is_shut_down_ends_with_success),
+        "a call is made after the end, while the plugin is down, or when it was given up",
+        "`CallError::Disconnected` at once, with `Delivery::NotSent`; a supervised one waits if the policy says so",
+        Run(|| {
+            ends::a_plugin_that_is_shut_down_ends_with_success();
+            supervised::calls_while_down();
+        }),
     ),
-    case(37, "sixty-four threads call while the plugin is killed again and again", "", Pending("supervisor")),
+    case(
+        37,
+        "sixty-four threads call while the plugin is killed again and again, and supervised",
+        "each call ends once, as what was written down bears out; what was not sent goes to the next process",
+        Run(supervised::killed_again_and_again),
+    ),
 ];
 
 const VALUES: &[Case] = &[
@@ -454,19 +460,17 @@ const FLOW: &[Case] = &[
         "it stops to read",
         "`DisconnectCause::StoppedReading` after the stall timeout; killed",
         Run(|| {
-            frames::at_once(&[
-                stall::a_plugin_that_does_not_read,
-                stall::a_plugin_that_pings_and_does_not_read,
-            ]);
+            stall::a_plugin_that_does_not_read();
         }),
     ),
     case(
         62,
         "it is stopped by SIGSTOP",
-        "calls and pings time out; it is killed all the same",
+        "calls and pings time out; it can be killed all the same; the watchdog of a policy does so",
         Run(|| {
             frames::at_once(&[
                 || session::hangs("is stopped"),
+                supervised::stopped_by_a_signal,
                 stall::a_stopped_plugin_answers_no_ping_and_can_be_ended,
             ]);
         }),
@@ -539,10 +543,20 @@ const LIFE: &[Case] = &[
         }),
     ),
     case(73, "plugins start and end again and again, in all ways", "nothing is left of any", {
-        Run(living::many_starts_and_ends)
+        Run(|| frames::at_once(&[living::many_starts_and_ends, supervised::many_restarts]))
     }),
-    case(74, "it crashes in a loop", "", Pending("supervisor")),
-    case(75, "it crashes again and again, each time after a while", "", Pending("supervisor")),
+    case(
+        74,
+        "it crashes in a loop",
+        "restarts wait for longer and longer, then `DisconnectCause::GaveUp` with the history, once",
+        Run(supervised::crash_loop),
+    ),
+    case(
+        75,
+        "it crashes again and again, each time after a while",
+        "it is started again at once, each time: `Policy::healthy_after`",
+        Run(supervised::crashes_that_are_far_apart),
+    ),
     case(
         76,
         "it ignores the request to end, and SIGTERM, or a method hangs",
@@ -555,7 +569,12 @@ const LIFE: &[Case] = &[
             ]);
         }),
     ),
-    case(77, "its process id is used again", "", Pending("attach")),
+    case(
+        77,
+        "it has ended, and its process id is used again, before it is killed, shut down or dropped",
+        "nobody else is signalled",
+        Run(living::process_id_used_again),
+    ),
     case(
         78,
         "something else of the host waits for its children, or SIGCHLD is ignored",
@@ -571,10 +590,11 @@ const LIFE: &[Case] = &[
     ),
     case(
         81,
-        "it is ended by many threads at once, twice, or within its own callback",
+        "it is ended and restarted by many threads at once, twice, or within its own callback",
         "each end is the same end; nothing hangs",
         Run(|| {
             ends::shutdown_kill_and_drop_from_many_threads_at_once();
+            supervised::ended_and_restarted_at_once();
             within::a_plugin_that_is_shut_down_within_a_callback();
         }),
     ),

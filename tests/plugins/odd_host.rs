@@ -3,13 +3,15 @@
 //!
 //! `panics`, `exits`, `returns` and `forgets` start the plugin, print its process id, and end in that way while it runs.
 //! `looks` tells how plugins ended, as far as it knows, and `reaps` does so while a thread of it waits for every child
-//! there is. `lacks descriptors` and `lacks threads` start plugins until the system refuses, and tell why. `goes on` calls
+//! there is. `lacks descriptors` and `lacks threads` start plugins until the system refuses, and tell why. `meets its id again` ends a plugin whose
+//! process id belongs to another process by then. `goes on` calls
 //! its plugin until its standard input ends, and tells how.
 
 use std::error::Error;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -150,6 +152,33 @@ fn go_on(launcher: &mut Launcher) -> Outcome {
     Ok(plugin.shutdown()?)
 }
 
+/// Ends a plugin that has ended, while another process has its id. It takes a namespace in which the next id can be chosen.
+fn meet_again(launcher: &mut Launcher) -> Outcome {
+    for _ in 0..3 {
+        let (plugin, echo) = launch(launcher)?;
+        let id = plugin.id();
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or("no process id")?;
+        kill_process(pid, Signal::KILL)?;
+        if plugin.wait(Duration::from_secs(60)).is_none() {
+            return Err("it does not end".into());
+        }
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string())?;
+        #[expect(clippy::disallowed_methods, reason = "it is no plugin")]
+        let mut other = Command::new("sleep").arg("600").process_group(0).spawn()?;
+        if other.id() != id {
+            return Err(format!("process {} came instead of {id}", other.id()).into());
+        }
+        say(&format!("kill {:?}", plugin.kill()))?;
+        say(&format!("shutdown {:?}", plugin.shutdown()))?;
+        drop((plugin, echo));
+        let runs = other.try_wait()?.is_none();
+        say(if runs { "the other one runs" } else { "the other one was ended" })?;
+        other.kill()?;
+        other.wait()?;
+    }
+    Ok(())
+}
+
 fn host(how: &str, program: &str) -> Outcome {
     let mut launcher = Launcher::new(program);
     match how {
@@ -168,6 +197,7 @@ fn host(how: &str, program: &str) -> Outcome {
         // Enough for three standard streams and one plugin, and not for many more.
         "lacks descriptors" => return lack_descriptors(&mut launcher, 24),
         "lacks threads" => return lack_threads(&mut launcher),
+        "meets its id again" => return meet_again(&mut launcher),
         "goes on" => return go_on(&mut launcher),
         _ => {}
     }

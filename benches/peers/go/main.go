@@ -15,7 +15,11 @@ import (
 
 func main() {
 	if os.Getenv(handshake.MagicCookieKey) == handshake.MagicCookieValue {
-		servePlugin()
+		if len(os.Args) == 4 && os.Args[1] == "evil" {
+			serveEvil(os.Args[2], os.Args[3])
+		} else {
+			servePlugin()
+		}
 		return
 	}
 	if err := host(os.Args[1:]); err != nil {
@@ -27,6 +31,9 @@ func main() {
 func host(arguments []string) error {
 	if len(arguments) == 1 && arguments[0] == "versions" {
 		return printVersions()
+	}
+	if len(arguments) == 4 && arguments[0] == "fault" {
+		return hostFault(arguments[1], arguments[2], arguments[3])
 	}
 	if len(arguments) < 2 {
 		return fmt.Errorf("usage: go-plugin netrpc|grpc WORK NUMBER..., which the benchmark says")

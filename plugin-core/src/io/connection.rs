@@ -475,7 +475,7 @@ impl Connection {
             WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken => {
                 return NoReply::TimedOut(Delivery::NotSent);
             }
-            WriteError::Stalled => io::ErrorKind::TimedOut.into(),
+            WriteError::Stalled | WriteError::Flooded => io::ErrorKind::TimedOut.into(),
             WriteError::Io(error) => error,
         };
         // The reader meets the end of the stream as well, and knows more: the exit status, say.

@@ -147,6 +147,8 @@ impl Connection {
             }
         };
         let stalled = self.writer.has_stalled().then_some(StreamEnd::Stalled(host.stall_timeout));
+        let flooded = || StreamEnd::Violation("more pings than it took the answers of".to_owned());
+        let stalled = stalled.or_else(|| self.writer.is_flooded().then(flooded));
         let end = lock(&host.condemned).take().or(stalled).unwrap_or(end);
         let events = lock(&host.events).take();
         // While the plugin is being ended, its closing the connection is what was wanted.

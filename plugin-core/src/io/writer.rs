@@ -36,7 +36,7 @@ use crate::proto::outbound::{CHUNK, Message};
 const QUEUE_LIMIT: usize = if cfg!(shuttle) { 160 } else { 256 * 1024 };
 
 /// The most bytes in the queue. Frames that are posted are of 32 bytes, and a peer that lets so many of them
-/// pile up asks for signs of life without end and takes none.
+/// pile up asks for signs of life without end and takes none, or not as fast.
 const POST_LIMIT: usize = 1024 * 1024;
 
 /// The most objects that one frame releases: 32 KiB, as much as is read at once or twice.
@@ -235,8 +235,9 @@ impl FrameWriter {
         }
         if state.queue.len() >= POST_LIMIT {
             drop(state);
-            self.stop(End::Stalled);
-            return Err(WriteError::Stalled);
+            let end = if header.kind == Kind::Pong { End::Flooded } else { End::Stalled };
+            self.stop(end);
+            return Err(end.into());
         }
         state.queue.extend_from_slice(&header.to_bytes());
         self.flush_now(state)
@@ -312,6 +313,11 @@ impl FrameWriter {
     /// Whether the connection was given up because the peer took nothing.
     pub(crate) fn has_stalled(&self) -> bool {
         lock(&self.state).end == Some(End::Stalled)
+    }
+
+    /// Whether the end is that the peer asked for more signs of life than it took.
+    pub(crate) fn is_flooded(&self) -> bool {
+        lock(&self.state).end == Some(End::Flooded)
     }
 
     /// Refuses frames from now on, and lets the flusher end.

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::process::{Command, exit};
+use std::sync::mpsc;
 use std::thread;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
-use crate::wire::{CALL, FAILURE_REPLY, Host, PING, REPLY, call_back, frame, text};
+use crate::wire::{CALL, FAILURE_REPLY, Host, PING, PONG, REPLY, call_back, frame, text};
 
 /// How much is written to stderr by each of the threads that flood it: many times what a host keeps of it.
 const FLOOD: usize = 16 << 20;
@@ -70,16 +71,35 @@ pub(crate) fn call_host_back(host: &Host, id: u64, file: &str) {
     });
 }
 
-/// Serves, and pings all the time, more than anybody needs.
+/// Serves, and pings all the time, more than anybody needs, but no faster than it takes the answers. It reads at any time:
+/// what it answers is written by the thread that pings.
 pub(crate) fn ping_without_end(host: &Host) {
+    let (say, sayings) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(|| (1..).find(|first| !host.send(&pings(first * 1000))));
-        host.serve(|_, _| {});
+        scope.spawn(move || sayings.iter().take_while(|bytes: &Vec<u8>| host.send(bytes)).count());
+        let _ = say.send(pings(1));
+        let (mut first, mut pongs) = (1, 0);
+        while let Ok(incoming) = host.next() {
+            match incoming.kind {
+                // Before the arguments stands the timeout.
+                CALL => drop(say.send(frame(REPLY, incoming.call, &incoming.payload[8..]))),
+                PONG => pongs += 1,
+                _ => {}
+            }
+            if pongs == PINGS {
+                (first, pongs) = (first + PINGS, 0);
+                let _ = say.send(pings(first));
+            }
+        }
+        drop(say);
     });
 }
 
+/// How many pings are sent at once.
+const PINGS: u64 = 1000;
+
 fn pings(first: u64) -> Vec<u8> {
-    (first..first + 1000).flat_map(|id| frame(PING, id, b"")).collect()
+    (first..first + PINGS).flat_map(|id| frame(PING, id, b"")).collect()
 }
 
 /// Gives stdout and stderr back, and serves as if nothing were missing.

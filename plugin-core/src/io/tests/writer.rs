@@ -230,11 +230,11 @@ fn a_frame_that_is_posted_waits_neither_for_another_thread_nor_for_the_peer() {
 }
 
 #[test]
-fn a_peer_that_asks_for_more_than_it_takes_has_stalled() {
+fn a_peer_that_asks_for_more_than_it_takes_is_given_up() {
     let (ours, _theirs) = memory::pair(8);
     let writer = FrameWriter::new(Arc::new(ours), None, None);
     let end = std::iter::repeat_with(|| writer.post(Header::of_call(Kind::Pong, 1)).err()).flatten().next();
-    assert!(matches!(end, Some(WriteError::Stalled)), "{end:?}");
+    assert!(matches!(end, Some(WriteError::Flooded)), "{end:?}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(crate) enum WriteError {
     Broken,
     /// The peer took nothing for the stall timeout. Nothing can be written any more.
     Stalled,
+    /// The peer asks for signs of life faster than it takes them. Nothing is written any more.
+    Flooded,
     /// The connection failed. Nothing can be written any more.
     Io(io::Error),
 }
@@ -26,6 +28,8 @@ pub(super) enum End {
     Broken,
     /// The peer took nothing for too long.
     Stalled,
+    /// The peer asks for more than it takes.
+    Flooded,
 }
 
 /// Whether the peer is gone, which the thread that reads meets as well.
@@ -52,6 +56,7 @@ impl From<End> for WriteError {
         match end {
             End::Broken => Self::Io(io::ErrorKind::BrokenPipe.into()),
             End::Stalled => Self::Stalled,
+            End::Flooded => Self::Flooded,
         }
     }
 }
@@ -59,9 +64,11 @@ impl From<End> for WriteError {
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::NoTurn | WriteError::Unfinished | WriteError::Broken | WriteError::Stalled => {
-                io::ErrorKind::TimedOut.into()
-            }
+            WriteError::NoTurn
+            | WriteError::Unfinished
+            | WriteError::Broken
+            | WriteError::Stalled
+            | WriteError::Flooded => io::ErrorKind::TimedOut.into(),
             WriteError::Io(error) => error,
         }
     }
