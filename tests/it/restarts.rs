@@ -1,7 +1,7 @@
 //! Ends one supervised plugin again and again, in five ways by turns, and counts what is left in the host: no thread, no
 //! descriptor, no child, not even a zombie, no file, and no memory. It has no test harness, whose threads would be counted.
 //!
-//! `SOAK_RESTARTS` is how often: `SOAK_RESTARTS=10000 cargo test --release -p tests --test restarts` takes about a minute.
+//! `SOAK_RESTARTS` is how often: `SOAK_RESTARTS=10000 cargo test --release -p tests --test restarts` takes a minute or two.
 
 // What only the other tests use.
 #![expect(dead_code, reason = "the other tests share these modules")]
