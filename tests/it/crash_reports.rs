@@ -85,12 +85,12 @@ fn a_crash_during_a_call() {
             }
             let word = match mishap {
                 Mishap::Abort | Mishap::PanicTwice => "aborted",
-                Mishap::Signal(11) => "crashed",
+                Mishap::Signal(4 | 7 | 8 | 11) => "crashed",
                 Mishap::Signal(9) => "killed",
                 Mishap::Signal(_) => "signal",
                 Mishap::Exit(0) => "exited",
                 Mishap::Exit(_) => "failed",
-                Mishap::StackOverflow => "stack-overflow",
+                Mishap::StackOverflow | Mishap::StackOverflowOnThread => "stack-overflow",
                 Mishap::OutOfMemory => "out-of-memory",
                 other => panic!("{other:?} ends no process"),
             };
