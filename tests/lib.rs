@@ -440,6 +440,8 @@ struct Readme;
 mod guide {
     #[doc = include_str!("../docs/guide/async.md")]
     struct Async;
+    #[doc = include_str!("../docs/guide/attach.md")]
+    struct Attach;
     #[doc = include_str!("../docs/guide/callbacks.md")]
     struct Callbacks;
     #[doc = include_str!("../docs/guide/calls.md")]
@@ -450,6 +452,8 @@ mod guide {
     struct Hooks;
     #[doc = include_str!("../docs/guide/interfaces.md")]
     struct Interfaces;
+    #[doc = include_str!("../docs/guide/many.md")]
+    struct Many;
     #[doc = include_str!("../docs/guide/objects.md")]
     struct Objects;
     #[doc = include_str!("../docs/guide/production.md")]

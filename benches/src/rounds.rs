@@ -50,9 +50,10 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Plugin ÷ socket, of each round by itself.
+    /// Plugin ÷ socket, of each round by itself. There is none to zero, which is how many calls fail.
     pub(crate) fn ratios(&self) -> Vec<f64> {
-        self.plugin.iter().zip(&self.socket).map(|(plugin, socket)| plugin / socket).collect()
+        let compared = self.plugin.iter().zip(&self.socket).filter(|(_, socket)| **socket > 0.0);
+        compared.map(|(plugin, socket)| plugin / socket).collect()
     }
 }
 

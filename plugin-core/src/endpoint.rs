@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::io::transport::write_all;
@@ -14,6 +14,10 @@ use crate::sys::{self, SocketTransport};
 /// the environment when the plugin is served, so that no other program inherits it.
 pub const ENDPOINT_VARIABLE: &str = "PLUGIN_ENDPOINT";
 
+/// The variable that names a directory in which a plugin waits for its hosts that a person has started, in a debugger say. It
+/// is taken out of the environment, too.
+pub(crate) const LISTEN_VARIABLE: &str = "PLUGIN_LISTEN";
+
 /// How the host and this process are connected.
 #[derive(Debug)]
 pub(crate) enum Endpoint {
@@ -21,20 +25,15 @@ pub(crate) enum Endpoint {
     Inherited,
     /// The host listens on a socket, and knows its plugin by a secret.
     Named { path: PathBuf, secret: Secret },
+    /// Hosts come to a socket in this directory.
+    Listening { directory: PathBuf },
 }
 
-impl Endpoint {
-    /// Connects to the host.
-    pub(crate) fn connect(self) -> io::Result<SocketTransport> {
-        match self {
-            Self::Inherited => sys::take_stdin(),
-            Self::Named { path, secret } => {
-                let transport = SocketTransport::connect(&path)?;
-                write_all(&transport, secret.as_bytes(), None)?;
-                Ok(transport)
-            }
-        }
-    }
+/// Connects to a host that listens on a socket.
+pub(crate) fn connect(path: &Path, secret: &Secret) -> io::Result<SocketTransport> {
+    let transport = SocketTransport::connect(path)?;
+    write_all(&transport, secret.as_bytes(), None)?;
+    Ok(transport)
 }
 
 /// Whether a host started this process as a plugin.
@@ -44,8 +43,10 @@ pub(crate) fn is_present() -> bool {
 
 /// The endpoint, for the first who asks.
 pub(crate) fn take() -> Option<Endpoint> {
-    if std::env::var_os(ENDPOINT_VARIABLE).is_some() {
-        sys::remove_variable(ENDPOINT_VARIABLE);
+    for name in [ENDPOINT_VARIABLE, LISTEN_VARIABLE] {
+        if std::env::var_os(name).is_some() {
+            sys::remove_variable(name);
+        }
     }
     lock(&found().1).take()
 }
@@ -64,7 +65,11 @@ fn look() -> Option<Endpoint> {
     if let Some(value) = std::env::var_os(ENDPOINT_VARIABLE) {
         return parse(value);
     }
-    sys::stdin_starts_with(&MAGIC).then_some(Endpoint::Inherited)
+    if sys::stdin_starts_with(&MAGIC) {
+        return Some(Endpoint::Inherited);
+    }
+    let directory = std::env::var_os(LISTEN_VARIABLE).filter(|value| !value.is_empty())?;
+    Some(Endpoint::Listening { directory: directory.into() })
 }
 
 /// Reads `SECRET:PATH`, the secret in hexadecimal digits.

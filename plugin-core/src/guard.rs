@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex, lock, spawn, wait};
@@ -15,23 +16,58 @@ use crate::sys::{self, SocketTransport};
 /// long as a person hardly notices.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Watches the host at the other end of a connection for as long as this process runs, also when the plugin is served no
-/// longer.
+/// Watches the host of a plugin, unless it is told to stand down.
+#[derive(Default)]
+pub(crate) struct Guard {
+    has_stood_down: AtomicBool,
+}
+
+impl Guard {
+    /// Watches the host at the other end of a connection for as long as this process runs, also when the plugin is served no
+    /// longer.
+    ///
+    /// # Errors
+    /// When the system has no thread to spare.
+    pub(crate) fn start(transport: &Arc<SocketTransport>) -> io::Result<Arc<Self>> {
+        sys::wake_at_end_of_parent();
+        let guard = Arc::new(Self::default());
+        let (this, transport) = (Arc::clone(&guard), Arc::clone(transport));
+        spawn("plugin guard", move || {
+            sys::wait_for_end_of_host(&transport);
+            if !this.has_stood_down() {
+                pause(GRACE);
+            }
+            if !this.has_stood_down() {
+                sys::end_with_children();
+            }
+        })?;
+        Ok(guard)
+    }
+
+    /// Lets this process outlive the host.
+    pub(crate) fn stand_down(&self) {
+        self.has_stood_down.store(true, Ordering::Release);
+        sys::sleep_at_end_of_parent();
+    }
+
+    fn has_stood_down(&self) -> bool {
+        self.has_stood_down.load(Ordering::Acquire)
+    }
+}
+
+/// Ends this process and its children, unless it has ended by itself before, which takes what is dropped now.
 ///
 /// # Errors
 /// When the system has no thread to spare.
-pub(crate) fn start(transport: &Arc<SocketTransport>) -> io::Result<()> {
-    sys::wake_at_end_of_parent();
-    let transport = Arc::clone(transport);
-    spawn("plugin guard", move || {
-        sys::wait_for_end_of_host(&transport);
+pub(crate) fn end_soon() -> io::Result<()> {
+    spawn("plugin guard", || {
         pause(GRACE);
         sys::end_with_children();
     })
 }
 
-/// Lets some time pass: there is nothing to wait for but the end of this process.
-fn pause(time: Duration) {
+/// Lets some time pass: there is nothing to wait for, such as what only another process does.
+pub(crate) fn pause(time: Duration) {
     let (nothing, never) = (Mutex::new(()), Condvar::new());
     let deadline = Instant::now() + time;
     let mut guard = Some(lock(&nothing));

@@ -210,10 +210,6 @@ impl Registry {
         self
     }
 
-    pub(crate) fn limits(&self) -> WireLimits {
-        self.limits
-    }
-
     pub(crate) fn conduct(&self) -> &Conduct {
         &self.conduct
     }
@@ -234,7 +230,7 @@ impl Registry {
             name: self.name.clone().into_owned(),
             version: self.version.clone().into_owned(),
             limits: self.limits,
-            // They are numbered as `into_services` lists them.
+            // They are numbered as `parts` lists them.
             instances: (1..)
                 .zip(offered.chain(lifecycle))
                 .map(|(object, (name, interface))| InstanceHello::new(object, &interface, name))
@@ -264,15 +260,32 @@ impl Registry {
         Ok(())
     }
 
-    pub(crate) fn into_services(self) -> Vec<Arc<dyn Service>> {
+    /// What a connection needs.
+    pub(crate) fn parts(&self) -> Parts {
         let lifecycle = self.lifecycle().map(|service| Arc::new(service) as Arc<dyn Service>);
-        self.instances.into_iter().map(|(_, service)| service).chain(lifecycle).collect()
+        Parts {
+            services: self
+                .instances
+                .iter()
+                .map(|(_, service)| Arc::clone(service))
+                .chain(lifecycle)
+                .collect(),
+            conduct: self.conduct.clone(),
+            limits: self.limits,
+        }
     }
 
     /// What lets the host call the hooks, if there are any.
     fn lifecycle(&self) -> Option<LifecycleServer> {
         self.conduct.hooks.clone().map(LifecycleServer)
     }
+}
+
+/// What a connection to a host needs of a registry.
+pub(crate) struct Parts {
+    pub(crate) services: Vec<Arc<dyn Service>>,
+    pub(crate) conduct: Conduct,
+    pub(crate) limits: WireLimits,
 }
 
 impl Plugin for Registry {

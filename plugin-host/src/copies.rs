@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::digest::SETTLED;
 use self::digest::digest_of;
 use self::store::Store;
 use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
 
-/// How often a program is read again that was changed while it was copied. An installer writes for a moment; a file that
-/// changes three times in a row is not a program.
+/// How often a program is read again that was changed while it was copied. An installer writes for a moment; a file
+/// that changes three times in a row is not a program.
 const ATTEMPTS: usize = 3;
 
 /// A copy of a program that nobody changes, for as long as this value lives.
@@ -67,9 +68,14 @@ impl PrivateCopy {
 /// What tells the content of a file from others.
 #[cfg(feature = "watch")]
 pub(crate) fn content_of(path: &Path) -> io::Result<impl Eq> {
+    Ok(digest_of_file(path)?.1)
+}
+
+/// What tells the program at `path` from others, and a digest of its content.
+pub(crate) fn digest_of_file(path: &Path) -> io::Result<(FileIdentity, String)> {
     let mut file = File::open(path)?;
     let identity = FileIdentity::of(&file)?;
-    digest_of(&mut file, identity)
+    Ok((identity, digest_of(&mut file, identity)?.to_string()))
 }
 
 /// Why there is no private copy of a program.

@@ -10,7 +10,9 @@ use interprocess::local_socket::traits::Listener as _;
 use interprocess::local_socket::{
     GenericFilePath, Listener, ListenerNonblockingMode, ListenerOptions, ToFsName,
 };
-use plugin_core::__host::{ENDPOINT_VARIABLE, SECRET_LEN, Secret, SocketTransport, Transport};
+use plugin_core::__host::{
+    ENDPOINT_VARIABLE, SECRET_LEN, Secret, SocketTransport, Transport, is_shown, random,
+};
 
 use crate::process::Process;
 use crate::sys;
@@ -54,7 +56,7 @@ impl Endpoint {
             .name(path.to_fs_name::<GenericFilePath>()?)
             .nonblocking(ListenerNonblockingMode::Accept)
             .create_sync()?;
-        let secret = Secret::new(sys::random::<SECRET_LEN>()?);
+        let secret = Secret::new(random::<SECRET_LEN>()?);
         Ok(Self::Named(NamedEndpoint { listener, directory, secret }))
     }
 
@@ -101,22 +103,8 @@ impl NamedEndpoint {
             let transport = SocketTransport::from(stream);
             let limit = deadline.min(Instant::now() + SECRET_TIMEOUT);
             // Whoever connects without the secret is not the plugin: it may still come.
-            if sys::is_same_user(&transport) && self.is_plugin(&transport, limit) {
+            if sys::is_same_user(&transport) && is_shown(&self.secret, &transport, limit) {
                 return Ok(Arc::new(transport));
-            }
-        }
-    }
-
-    fn is_plugin(&self, transport: &SocketTransport, deadline: Instant) -> bool {
-        let mut shown = Vec::with_capacity(SECRET_LEN);
-        loop {
-            if let Ok(shown) = shown.as_slice().try_into() {
-                return self.secret.is(shown);
-            }
-            let missing = SECRET_LEN - shown.len();
-            match transport.read(&mut shown, missing, Some(deadline)) {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return false,
             }
         }
     }

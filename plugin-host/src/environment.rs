@@ -37,6 +37,19 @@ const ALLOWED: &[&str] = &[
 /// The beginnings of further names: `LC_TIME` and its like.
 const ALLOWED_PREFIXES: &[&str] = &["LC_"];
 
+/// The variable of the host's environment that names the plugins that wait for a debugger: the names of their programs'
+/// files, without an extension, separated by commas, or `*` for all.
+pub(crate) const DEBUG_VARIABLE: &str = "PLUGIN_DEBUG";
+
+/// Whether the person who runs this program wants to debug the plugin of this name.
+pub(crate) fn asks_to_debug(name: &str) -> bool {
+    std::env::var(DEBUG_VARIABLE).is_ok_and(|names| names_plugin(&names, name))
+}
+
+fn names_plugin(names: &str, name: &str) -> bool {
+    names.split(',').map(str::trim).any(|named| named == "*" || (!named.is_empty() && named == name))
+}
+
 /// Removes from what `command` will inherit whatever is not allowed, and gives the names. What it was told to
 /// set or remove stays as it is.
 pub(crate) fn scrub(command: &mut Command) -> Vec<OsString> {
@@ -68,6 +81,22 @@ fn is_allowed(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plugins_to_debug_are_named() {
+        for (names, expected) in [
+            ("kv", true),
+            ("a, kv", true),
+            ("*", true),
+            ("", false),
+            ("kv2", false),
+            ("a,", false),
+            ("KV", false),
+        ] {
+            assert_eq!(names_plugin(names, "kv"), expected, "{names}");
+        }
+        assert!(!names_plugin("", ""));
+    }
 
     #[test]
     fn passwords_stay_at_home() {

@@ -11,7 +11,7 @@ use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
 /// The longest reason of a plugin that is shown, in bytes: some lines of a terminal.
-const MAX_REASON: usize = 2 * 1024;
+pub(crate) const MAX_REASON: usize = 2 * 1024;
 
 /// A plugin was not started.
 ///

@@ -53,6 +53,9 @@ pub struct Launcher {
     is_ready_made: bool,
     /// Whether nothing of the host's environment is left in the command.
     clears_environment: bool,
+    /// How long a plugin waits for another host when this one is gone, if it is to.
+    pub(crate) linger: Option<Duration>,
+    pub(crate) awaits_debugger: bool,
 }
 
 impl Launcher {
@@ -100,6 +103,8 @@ impl Launcher {
             private_copies: None,
             is_ready_made: true,
             clears_environment: false,
+            linger: None,
+            awaits_debugger: false,
         }
     }
 
@@ -283,6 +288,36 @@ impl Launcher {
         self
     }
 
+    /// Lets the plugin outlive this host: when that has ended, in whatever way, or has [detached](PluginProcess::detach), the
+    /// plugin goes on and waits this long for another host, which takes it over by [`reattach`](Self::reattach) and what
+    /// [`PluginProcess::reattach_info`] says. When none comes in time, the plugin ends in order.
+    ///
+    /// Calls of the host that is gone are cancelled, and its objects are let go; what the plugin's value knows stays. What the
+    /// plugin logs while it has no host is kept, up to 1024 records. What it prints from then on is thrown away, unless
+    /// [`Output::Inherit`] leaves it the host's own output.
+    ///
+    /// To drop the [`PluginProcess`] and to shut it down ends the plugin all the same. The plugin listens on a socket in
+    /// a fresh directory that only this user can enter. A plugin that is killed while it has no host leaves that behind.
+    #[must_use]
+    pub fn survive_host(mut self, linger: Duration) -> Self {
+        self.linger = Some(linger);
+        self
+    }
+
+    /// Lets the plugin wait at its start until a debugger has attached, and says how to do that: as a warning of `tracing`, or on
+    /// the standard error of this program where nobody wants those.
+    ///
+    /// Time does not matter then: [`spawn`](Self::spawn) waits for the debugger, calls have no limit of time whatever is
+    /// set, a plugin that takes nothing is not given up, and a shutdown waits for as long as it takes.
+    ///
+    /// The environment variable `PLUGIN_DEBUG` of the host does the same for the plugins that it names by their programs' files:
+    /// `PLUGIN_DEBUG=kv,search`, or `PLUGIN_DEBUG='*'` for all.
+    #[must_use]
+    pub fn wait_for_debugger(mut self, wait: bool) -> Self {
+        self.awaits_debugger = wait;
+        self
+    }
+
     setters!();
 
     /// Starts the plugin and waits until it has said hello.
@@ -341,7 +376,7 @@ impl Launcher {
 }
 
 /// The path from the root, whatever the current directory is later.
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     // Fails for an empty path only, which is then not found.
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

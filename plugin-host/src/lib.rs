@@ -30,6 +30,8 @@
 // A library does not print: the output belongs to the program.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod attach;
+mod attach_error;
 mod copies;
 mod description;
 mod diagnose;
@@ -37,6 +39,7 @@ mod endpoint;
 mod environment;
 mod error;
 mod events;
+mod files;
 mod launcher;
 mod lines;
 mod output;
@@ -45,12 +48,16 @@ mod plugin;
 mod process;
 mod relay;
 mod report;
+mod set;
 mod settings;
 mod start;
 mod supervisor;
+mod survival;
 mod sys;
 mod thread;
 
+pub use attach::ReattachInfo;
+pub use attach_error::{AttachCause, AttachError};
 pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
@@ -58,6 +65,7 @@ pub use launcher::Launcher;
 pub use output::{Input, Output};
 pub use plugin::PluginProcess;
 pub use report::{CrashPhase, CrashReport, PendingCallReport, ReportError, ReportErrorCause};
+pub use set::{BrokenCause, BrokenPlugin, Changes, Offer, PluginSet, PluginSetBuilder, SetError};
 pub use supervisor::{Event, Events, Policy, Restart, SupervisedPlugin, Supervisor, SwapError, WhileDown};
 #[cfg(feature = "watch")]
 pub use supervisor::{ProgramWatch, WatchError};

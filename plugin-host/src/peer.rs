@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Pause, Remote, Way};
 use plugin_core::{CallError, Client, DisconnectCause, Interface};
 
-use crate::description::{Description, InstanceDescription, MethodDescription};
-use crate::error::{ClientError, Difference};
+use crate::description::{Description, MethodDescription};
+use crate::error::ClientError;
 use crate::settings::Settings;
 
 /// How long a ping waits. A plugin answers within a millisecond, whatever its methods do; one that takes five
@@ -33,6 +33,7 @@ pub(crate) struct Peer {
     pub(crate) description: Description,
     pub(crate) name: Arc<str>,
     call_timeout: Option<Duration>,
+    ping_timeout: Duration,
     /// The process that made the connection.
     owner: u32,
 }
@@ -46,17 +47,21 @@ impl Peer {
         let description = Description::from_hello(greeted.hello.clone());
         let connection = Connection::start(
             greeted,
-            settings.stall_timeout,
+            settings.limit(settings.stall_timeout),
             settings.spin,
             settings.call_timeout,
             Box::new(events),
         )?;
+        if settings.is_patient {
+            connection.be_patient();
+        }
         let name = description.name.as_str().into();
         Ok(Self {
             connection,
             description,
             name,
             call_timeout: settings.call_timeout,
+            ping_timeout: settings.limit(PING_TIMEOUT),
             owner: std::process::id(),
         })
     }
@@ -70,30 +75,14 @@ impl Peer {
 
     /// The way to an instance of this interface; to the only one, if no name is given.
     pub(crate) fn way(&self, interface: &Interface, name: &str) -> Result<Way, ClientError> {
-        let instance = self.find(interface.name, name)?;
-        let differences: Vec<_> = interface
-            .methods
-            .iter()
-            .filter_map(|ours| {
-                let theirs = instance.methods.iter().find(|theirs| theirs.id == ours.id)?;
-                (theirs.fingerprint != ours.fingerprint)
-                    .then(|| Difference { theirs: theirs.signature.clone(), ours: ours.signature.to_owned() })
-            })
-            .collect();
-        if !differences.is_empty() {
-            return Err(ClientError::Incompatible {
-                plugin: self.description.name.clone(),
-                interface: instance.interface.clone(),
-                differences,
-            });
-        }
+        let instance = self.description.instance(interface, name)?;
         let lacks = |id| !instance.methods.iter().any(|theirs| theirs.id == id);
         let lacking = interface.methods.iter().map(|method| method.id).filter(|id| lacks(*id));
         Ok(Way::new(Arc::clone(&self.connection), instance.object, lacking))
     }
 
     pub(crate) fn ping(&self) -> Result<Duration, CallError> {
-        self.plugin_itself().ping(PING_TIMEOUT)
+        self.plugin_itself().ping(self.ping_timeout)
     }
 
     /// Asks the plugin how it is, as a task; whether that is a call of it.
@@ -169,7 +158,13 @@ impl Peer {
     /// Why the plugin was given up, unless this program ended it or it ended by itself.
     pub(crate) fn given_up(&self) -> Option<DisconnectCause> {
         self.connection.refusal().filter(|cause| {
-            !matches!(cause, DisconnectCause::ShutDown | DisconnectCause::Killed | DisconnectCause::Ended(_))
+            !matches!(
+                cause,
+                DisconnectCause::ShutDown
+                    | DisconnectCause::Killed
+                    | DisconnectCause::Detached
+                    | DisconnectCause::Ended(_)
+            )
         })
     }
 
@@ -186,31 +181,6 @@ impl Peer {
     /// belongs to the original.
     pub(crate) fn is_ours(&self) -> bool {
         std::process::id() == self.owner
-    }
-
-    /// The instance of that name; the only one, if no name is given.
-    fn find(&self, interface: &str, name: &str) -> Result<&InstanceDescription, ClientError> {
-        let instances = &self.description.instances;
-        let all: Vec<_> = instances.iter().filter(|instance| instance.interface == interface).collect();
-        if let Some(instance) = all.iter().find(|instance| instance.name == name) {
-            return Ok(instance);
-        }
-        match all.as_slice() {
-            [only] if name.is_empty() => Ok(only),
-            [] => {
-                let mut offers: Vec<_> =
-                    instances.iter().map(|instance| instance.interface.clone()).collect();
-                offers.dedup();
-                let plugin = self.description.name.clone();
-                Err(ClientError::NoInterface { plugin, interface: interface.to_owned(), offers })
-            }
-            all => Err(ClientError::NoInstance {
-                plugin: self.description.name.clone(),
-                interface: interface.to_owned(),
-                instance: name.to_owned(),
-                offers: all.iter().map(|instance| instance.name.clone()).collect(),
-            }),
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::{Account, Events, Greeted, Record, StreamEnd};
 use plugin_core::{CallError, Client, DisconnectCause, ProcessEnd};
 
+use crate::attach::ReattachInfo;
 use crate::copies::PrivateCopy;
 use crate::description::Description;
 use crate::error::{ClientError, ShutdownError};
@@ -19,6 +20,7 @@ use crate::relay::{Relay, Source};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::start::deadline_in;
+use crate::survival;
 
 /// How long the end of a plugin waits for its last log records and lines to reach their destination. A
 /// subscriber that needs longer for at most a mebibyte is stuck.
@@ -82,29 +84,56 @@ pub struct PluginProcess {
     reporter: Option<Arc<Reporter>>,
     /// What runs, if it is a copy: it stays while this is there.
     _copy: Option<PrivateCopy>,
+    ties: Ties,
+    /// Whether this program has left the plugin to itself.
+    is_detached: AtomicBool,
+}
+
+/// What is there of a plugin before anything is called.
+pub(crate) struct Parts {
+    pub(crate) process: Arc<Process>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) source: Source,
+    pub(crate) reporter: Option<Arc<Reporter>>,
+    pub(crate) copy: Option<PrivateCopy>,
+    pub(crate) ties: Ties,
+}
+
+/// What binds a plugin to this program.
+#[derive(Debug)]
+pub(crate) enum Ties {
+    /// It ends with this program.
+    Child,
+    /// It outlives this program, and the next one finds it so.
+    Survivor(ReattachInfo),
+    /// A person has started it.
+    ByHand(ReattachInfo),
 }
 
 impl PluginProcess {
     plugin_methods!();
 
-    pub(crate) fn connect(
-        process: Arc<Process>,
-        greeted: Greeted,
-        relay: Arc<Relay>,
-        source: Source,
-        reporter: Option<Arc<Reporter>>,
-        copy: Option<PrivateCopy>,
-        settings: &Settings,
-    ) -> io::Result<Self> {
+    /// Begins to use the connection to a process that has said hello.
+    pub(crate) fn connect(greeted: Greeted, settings: &Settings, parts: Parts) -> io::Result<Self> {
+        let Parts { process, relay, source, reporter, copy, ties } = parts;
         let report =
             reporter.clone().map(|reporter| (reporter, Description::from_hello(greeted.hello.clone())));
         let verdict = Arc::new(OnceLock::new());
-        let events =
-            PluginEvents { process: Arc::clone(&process), source, verdict: Arc::clone(&verdict), report };
+        let may_kill = !matches!(ties, Ties::ByHand(_));
+        let events = PluginEvents {
+            process: Arc::clone(&process),
+            source,
+            verdict: Arc::clone(&verdict),
+            report,
+            may_kill,
+        };
         let peer = match Peer::connect(greeted, settings, events) {
             Ok(peer) => peer,
             Err(error) => {
-                process.kill();
+                match ties {
+                    Ties::Child => drop(process.kill()),
+                    Ties::Survivor(_) | Ties::ByHand(_) => process.let_go(),
+                }
                 return Err(error);
             }
         };
@@ -112,12 +141,14 @@ impl PluginProcess {
             process,
             peer,
             relay,
-            shutdown_timeout: settings.shutdown_timeout,
+            shutdown_timeout: settings.limit(settings.shutdown_timeout),
             stopped: OnceLock::new(),
             killed: AtomicBool::new(false),
             verdict,
             reporter,
             _copy: copy,
+            ties,
+            is_detached: AtomicBool::new(false),
         })
     }
 
@@ -125,6 +156,38 @@ impl PluginProcess {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What another host needs to take the plugin over when this one has ended or [detached](Self::detach), with
+    /// [`Launcher::reattach`](crate::Launcher::reattach). It can be stored at once: it stays the same.
+    ///
+    /// `None` for a plugin that ends with this host, because [`survive_host`](crate::Launcher::survive_host) is not set or the
+    /// plugin was built with a version that does not know of it.
+    #[must_use]
+    pub fn reattach_info(&self) -> Option<ReattachInfo> {
+        match &self.ties {
+            Ties::Child => None,
+            Ties::Survivor(info) | Ties::ByHand(info) => Some(info.clone()),
+        }
+    }
+
+    /// Leaves the plugin running for the next host, and gives what that needs to take it over. Calls that wait fail with
+    /// [`DisconnectCause::Detached`], objects of both sides are let go.
+    ///
+    /// `None` for a plugin that ends with this host: it is shut down.
+    #[must_use = "without it nobody finds the plugin"]
+    pub fn detach(self) -> Option<ReattachInfo> {
+        let info = self.reattach_info()?;
+        self.leave();
+        Some(info)
+    }
+
+    /// Leaves the plugin running.
+    fn leave(&self) {
+        self.is_detached.store(true, Ordering::Release);
+        self.peer.connection.refuse_calls(DisconnectCause::Detached);
+        self.peer.connection.close(DisconnectCause::Detached);
+        self.process.let_go();
     }
 
     /// How the process of the plugin ended; `None` while it runs.
@@ -158,6 +221,11 @@ impl PluginProcess {
     /// Why calls of it fail now, if they do.
     pub(crate) fn refusal(&self) -> Option<DisconnectCause> {
         self.peer.connection.refusal().or_else(|| self.verdict.get().cloned())
+    }
+
+    /// Whether time does not matter, since it runs in a debugger.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.peer.connection.is_patient()
     }
 
     /// Kills the plugin since it hangs, for this reason, which its calls fail with.
@@ -274,11 +342,14 @@ impl PluginProcess {
     }
 }
 
-/// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`].
+/// Shuts the plugin down, within the same time as [`PluginProcess::shutdown`]. One that a person has started is left running.
 impl Drop for PluginProcess {
     fn drop(&mut self) {
-        if !self.peer.is_ours() {
+        if !self.peer.is_ours() || self.is_detached.load(Ordering::Acquire) {
             return;
+        }
+        if matches!(self.ties, Ties::ByHand(_)) && self.process.end().is_none() {
+            return self.leave();
         }
         let cause = match self.process.end() {
             Some(end) => {
@@ -295,6 +366,9 @@ impl Drop for PluginProcess {
         };
         self.peer.connection.close(cause);
         self.relay.wait_done(RELAY_TIMEOUT);
+        if let Ties::Survivor(info) = &self.ties {
+            survival::remove(&info.socket);
+        }
     }
 }
 
@@ -314,6 +388,8 @@ struct PluginEvents {
     source: Source,
     verdict: Arc<OnceLock<DisconnectCause>>,
     report: Option<(Arc<Reporter>, Description)>,
+    /// Whether a plugin that cannot be dealt with is killed.
+    may_kill: bool,
 }
 
 impl Events for PluginEvents {
@@ -350,7 +426,9 @@ impl Events for PluginEvents {
         // Before it ends, so that whoever sees its end knows why. Nobody else sets it.
         let _ = self.verdict.set(cause(&end));
         // Its connection is of no use any more, and nothing else would end it.
-        self.process.kill();
+        if self.may_kill {
+            self.process.kill();
+        }
         match end {
             StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
             end => cause(&end),

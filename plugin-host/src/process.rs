@@ -1,6 +1,6 @@
 //! The process of a plugin. The only file that decides when processes are started, waited for and killed.
 
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -81,6 +81,34 @@ impl Process {
         Ok(process)
     }
 
+    /// Watches a process that is no child of this one.
+    pub(crate) fn adopt(
+        id: u32,
+        handle: sys::ProcessHandle,
+        observer: impl Observer,
+    ) -> io::Result<Arc<Self>> {
+        let now = Instant::now();
+        let age = handle.age();
+        let process = Arc::new(Self {
+            id,
+            started: now.checked_sub(age).unwrap_or(now),
+            started_at: SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH),
+            handle,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        });
+        let watched = Arc::clone(&process);
+        let watcher = thread::Builder::new().name(format!("plugin watch {id}"));
+        watcher.spawn(move || watched.watch(None, None, observer))?;
+        Ok(process)
+    }
+
+    /// Watches a process no more that is left to itself. A child is watched to its end all the same, since somebody has to wait
+    /// for it.
+    pub(crate) fn let_go(&self) {
+        self.handle.let_go();
+    }
+
     /// The process id. Once the process has ended the system may use it for another one.
     pub(crate) fn id(&self) -> u32 {
         self.id
@@ -142,12 +170,22 @@ impl Process {
         for stream in [StreamName::Stdout, StreamName::Stderr] {
             splitters[stream as usize].finish(|line| give(stream, line));
         }
+        let Watched::Ended(status) = status else { return };
         let mut state = lock(&self.state);
         state.end = Some(Arc::new(ProcessEnd::new(status, self.started.elapsed(), state.stderr.lines())));
         drop(state);
         self.ended.notify_all();
         observer.ended();
     }
+}
+
+/// What became of a process that was watched.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    /// It has ended, with this status if that is known.
+    Ended(Option<ExitStatus>),
+    /// It was let go.
+    LetGo,
 }
 
 impl fmt::Debug for Process {

@@ -55,10 +55,11 @@ pub struct CrashReport {
     pub version: String,
     /// What the plugin was doing.
     pub phase: CrashPhase,
-    /// What happened, as a word that stays the same in later versions: one of [`EndKind::word`] when the process
-    /// ended by itself or was ended by somebody else, and otherwise why the host ended it: `closed-connection`,
-    /// `broke-protocol`, `stopped-reading`, `connection-failed`, at the start also `no-hello`, `not-this-protocol`,
-    /// `wire-version`, `wrong-application`, `refused` and `setup-failed`, and at the end `shutdown-timed-out`.
+    /// What happened, as a word that stays the same in later versions: one of [`EndKind::word`] when the process ended
+    /// by itself or was ended by somebody else, and otherwise why the host ended it: `closed-connection`,
+    /// `broke-protocol`, `stopped-reading`, `hung`, `connection-failed`, at the start also `no-hello`,
+    /// `not-this-protocol`, `wire-version`, `wrong-application`, `refused` and `setup-failed`, and at the end
+    /// `shutdown-timed-out`.
     ///
     /// [`EndKind::word`]: plugin_core::EndKind::word
     pub kind: String,

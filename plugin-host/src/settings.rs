@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) stall_timeout: Duration,
     pub(crate) spin: Duration,
     pub(crate) limits: WireLimits,
+    /// Whether somebody debugs the plugin, so that no time is too long for anything.
+    pub(crate) is_patient: bool,
 }
 
 impl Default for Settings {
@@ -39,11 +41,17 @@ impl Default for Settings {
             stall_timeout: STALL_TIMEOUT,
             spin: SPIN,
             limits: WireLimits { message: DEFAULT_MAX_MESSAGE, in_flight: DEFAULT_MAX_IN_FLIGHT },
+            is_patient: false,
         }
     }
 }
 
 impl Settings {
+    /// A time that a plugin may take, unless somebody debugs it.
+    pub(crate) fn limit(&self, time: Duration) -> Duration {
+        if self.is_patient { Duration::MAX } else { time }
+    }
+
     /// What the plugin is told. It records nothing above `log_level`, which counts as on the wire.
     pub(crate) fn hello(&self, handshake: &Handshake, log_level: u8) -> HostHello {
         HostHello {

@@ -1,31 +1,36 @@
 //! The way from a file to a connection: starts the process, waits for its hello, or finds out what is wrong.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+    Extension, Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
 };
 use plugin_core::{Handshake, ProcessEnd};
 
 use crate::copies::CopyCause;
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
-use crate::environment::{restore, scrub};
+use crate::environment::{self, restore, scrub};
 use crate::error::LaunchCause;
 use crate::launcher::Launcher;
 use crate::output::{Input, StreamName};
-use crate::plugin::PluginProcess;
+use crate::plugin::{Parts, PluginProcess, Ties};
 use crate::process::{EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
 use crate::report::Reporter;
+use crate::survival::Wish;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
     pub(crate) fn start(&mut self, witness: Option<Arc<dyn Witness>>) -> Result<PluginProcess, LaunchCause> {
-        let deadline = deadline_in(self.start_timeout);
         let copy = self.use_copy()?;
+        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut settings = self.settings;
+        let awaits_debugger = self.awaits_debugger || environment::asks_to_debug(&label);
+        settings.is_patient |= awaits_debugger;
+        let deadline = deadline_in(if settings.is_patient { Duration::MAX } else { self.start_timeout });
         let shares_stdin = self.stdin == Input::Inherit;
         let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
         let endpoint = endpoint.map_err(setup_cause)?;
@@ -38,20 +43,23 @@ impl Launcher {
         } else {
             self.scrubbed.extend(scrub(&mut self.command));
         }
-        let label = self.program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (relay, source) =
             Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
 
         let host_end = endpoint.attach(&mut self.command);
-        let hello = self.settings.hello(&self.handshake, max_log_level());
+        let mut hello = settings.hello(&self.handshake, max_log_level());
+        let wish = self.linger.map(Wish::new).transpose().map_err(setup_cause)?;
+        hello.extensions.extend(wish.as_ref().map(|wish| Extension::survive(&wish.survival)));
+        if awaits_debugger {
+            hello.extensions.push(Extension::await_debugger());
+        }
         // The plugin looks for the hello as soon as it runs.
         let prepared = match &host_end {
             HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
             HostEnd::Waiting(_) => Ok(()),
         };
         let connection = Arc::new(OnceLock::new());
-        let watcher =
-            Watcher { source: source.clone(), connection: Arc::clone(&connection), witness: witness.clone() };
+        let watcher = Watcher::new(source.clone(), Arc::clone(&connection), witness.clone());
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
@@ -59,13 +67,13 @@ impl Launcher {
             .map_err(setup_cause)?
             .map_err(|error| self.refusal(diagnose(&self.program, directory, error), copy.is_some()))?;
         relay.set_process(process.id());
+        if awaits_debugger {
+            tell_to_debug(&label, process.id());
+        }
         if let Some(witness) = &witness {
             witness.started(&process);
         }
-        let reporter = self.crash_reports.as_ref().map(|directory| {
-            let timeout = self.settings.shutdown_timeout;
-            Arc::new(Reporter::new(directory, &self.program, &self.command, timeout))
-        });
+        let reporter = self.reporter();
 
         let met = self
             .greet(host_end, &hello, &connection, &process, deadline)
@@ -73,9 +81,16 @@ impl Launcher {
             .and_then(|greeted| self.accept(greeted, &process, deadline));
         let connected = met.and_then(|greeted| {
             relay.set_name(&greeted.hello.name);
-            let (process, relay, source) = (Arc::clone(&process), Arc::clone(&relay), source.clone());
-            PluginProcess::connect(process, greeted, relay, source, reporter.clone(), copy, &self.settings)
-                .map_err(setup_cause)
+            let ties = ties(wish, &greeted, &process).map_err(setup_cause)?;
+            let parts = Parts {
+                process: Arc::clone(&process),
+                relay: Arc::clone(&relay),
+                source: source.clone(),
+                reporter: reporter.clone(),
+                copy,
+                ties,
+            };
+            PluginProcess::connect(greeted, &settings, parts).map_err(setup_cause)
         });
         if let Err(cause) = &connected {
             if let Some(reporter) = reporter {
@@ -85,6 +100,13 @@ impl Launcher {
             relay.wait_done(EXIT_GRACE);
         }
         connected
+    }
+
+    /// Reports the end of a process, if that is wanted.
+    pub(crate) fn reporter(&self) -> Option<Arc<Reporter>> {
+        let directory = self.crash_reports.as_ref()?;
+        let timeout = self.settings.shutdown_timeout;
+        Some(Arc::new(Reporter::new(directory, &self.program, &self.command, timeout)))
     }
 
     /// Why the system refused to start the program, or its copy.
@@ -149,6 +171,19 @@ impl Launcher {
     }
 }
 
+/// What binds a fresh plugin to this program. One that was built without the means to outlive its host does not.
+fn ties(wish: Option<Wish>, greeted: &Greeted, process: &Process) -> io::Result<Ties> {
+    let wish = wish.filter(|wish| greeted.hello.shows(&wish.survival.secrets.plugin));
+    let info = wish.map(|wish| wish.granted(process.id(), &greeted.hello.name, &greeted.hello.version));
+    match info.transpose() {
+        Ok(info) => Ok(info.map_or(Ties::Child, Ties::Survivor)),
+        Err(error) => {
+            process.kill();
+            Err(error)
+        }
+    }
+}
+
 /// Why a plugin is refused that did not say hello `after` so long, and of which this is known.
 pub(crate) fn no_hello(error: HandshakeError, end: Arc<ProcessEnd>, after: Duration) -> LaunchCause {
     match error {
@@ -172,11 +207,21 @@ pub(crate) trait Witness: Send + Sync {
 }
 
 /// Passes on what the thread that watches the process sees.
-struct Watcher {
+pub(crate) struct Watcher {
     source: Source,
     /// The connection, once there is one.
     connection: Arc<OnceLock<Arc<dyn Transport>>>,
     witness: Option<Arc<dyn Witness>>,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        source: Source,
+        connection: Arc<OnceLock<Arc<dyn Transport>>>,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> Self {
+        Self { source, connection, witness }
+    }
 }
 
 impl Observer for Watcher {
@@ -205,8 +250,18 @@ fn accept_error(error: io::Error) -> HandshakeError {
     }
 }
 
+/// Says how to attach a debugger to a plugin: to a subscriber, or else to a person.
+fn tell_to_debug(name: &str, id: u32) {
+    let text = format!("it waits for a debugger: `gdb -p {id}` or `lldb -p {id}`, and let it continue there");
+    tracing::warn!(plugin = name, pid = id, "{text}");
+    if !tracing::enabled!(tracing::Level::WARN) {
+        // Who has asked for it looks there. Nothing more can be done when it is closed.
+        let _ = writeln!(io::stderr(), "plugin `{name}`: {text}");
+    }
+}
+
 /// The most detailed level that the host's subscribers want, as the wire counts: 0 none … 5 traces.
-fn max_log_level() -> u8 {
+pub(crate) fn max_log_level() -> u8 {
     use tracing::level_filters::LevelFilter;
     match LevelFilter::current() {
         LevelFilter::OFF => 0,

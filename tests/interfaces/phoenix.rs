@@ -23,6 +23,8 @@ pub trait Phoenix: Send + Sync {
     /// Appends the number to the journal and ends the process, for a task.
     #[plugin(idempotent)]
     async fn burn_once_later(&self, number: u64) -> Result<u64>;
+    /// Closes the connection, with no word to whom it belongs.
+    fn cut(&self) -> Result<()>;
     /// Keeps a text.
     fn load(&self, text: &str) -> Result<()>;
     /// The text that is kept.

@@ -17,6 +17,8 @@ pub trait Steward {
     fn panic(&self, text: &str) -> Result<()>;
     /// Panics with this text after a pause, if it can pause.
     async fn panic_later(&self, text: &str) -> Result<()>;
+    /// Runs until nobody waits for it any more, then prints and logs this text a hundred times, and writes it down.
+    fn outlast(&self, text: &str) -> Result<()>;
     /// Catches a panic of its own, and gives its text.
     fn catch(&self, text: &str) -> Result<String>;
 }

@@ -1,11 +1,13 @@
 //! What is left of a plugin that ended unexpectedly, and that nothing is left of one that ended in order.
 
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use plugin_host::{CrashPhase, CrashReport, Launcher, PluginProcess, ReportErrorCause};
+use plugin_host::{CrashPhase, CrashReport, Launcher, Output, PluginProcess, ReportErrorCause};
 use tempfile::TempDir;
 use tests::{Crash, CrashClient, Echo, EchoClient, Gate, GateClient, Mishap, Shapes, ShapesClient};
 
@@ -256,6 +258,40 @@ fn a_name_with_control_characters_stays_in_the_directory() {
     let name = reports.files()[0].file_name().unwrap().to_str().unwrap().to_owned();
     assert!(name.starts_with("ra_u_0_w_u_1b__2J_u_a_-2"), "{name}");
     assert_says(&report, &[r"plugin `ra\u{0}w\u{1b}[2J\u{a}`"]);
+}
+
+/// The thread that writes reports also takes lines to writers of the user's, which may hang.
+#[test]
+fn no_call_waits_for_a_report() {
+    struct Stuck(mpsc::Receiver<()>, mpsc::Sender<()>);
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // The test may be over.
+            let _ = self.1.send(());
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    in_time("calls beside a report", || {
+        let reports = Reports::new();
+        let ((release, released), (tell, is_stuck)) = (mpsc::channel(), mpsc::channel());
+        let output = Output::Writer(Box::new(Stuck(released, tell)));
+        let plugin = crashing().stderr(output).crash_reports(reports.directory()).spawn().unwrap();
+        let client: CrashClient = plugin.client().unwrap();
+        // Its panic is printed.
+        client.crash(Mishap::PanicWithText).unwrap_err();
+        is_stuck.recv().unwrap();
+        let error = client.crash(Mishap::Exit(3)).unwrap_err();
+        assert_says(&error, &["failed (exit status: 3)"]);
+        assert_says(&client.survive(7).unwrap_err(), &["has not run"]);
+        assert!(!reports.directory().exists());
+        drop(release);
+        wait_reported(&plugin);
+        assert_eq!(reports.only().exit_code, Some(3));
+    });
 }
 
 /// A directory that cannot be written to is told and no more: calls, their errors and ends are as ever.

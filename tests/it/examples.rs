@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -247,6 +248,81 @@ fn r#async() {
 }
 
 #[test]
+fn toolbox() {
+    let commands = documented("toolbox/host.rs");
+    assert_eq!(commands.len(), 4);
+    assert!(run(&commands[0], Path::new("unused")).status.success());
+    let lines: Vec<_> =
+        commands[1..].iter().map(|command| text(&run(command, Path::new("unused")).stdout)).collect();
+    assert_eq!(lines[0], "count: counts characters and words\nshout: says it louder\n");
+    assert_eq!(lines[1..], ["HELLO!\n", "5 characters, 1 words\n"]);
+
+    // One more executable in the directory is one more tool.
+    let directory = tempfile::tempdir().unwrap();
+    symlink(built("tool-shout-plugin"), directory.path().join("tool-cry-plugin")).unwrap();
+    fs::write(directory.path().join("tool-dull-plugin"), "no program").unwrap();
+    let toolbox = |arguments: &[&str]| {
+        let mut command = Command::new(built("toolbox"));
+        command.args(arguments).env("TOOLBOX", directory.path());
+        #[expect(clippy::disallowed_methods, reason = "a person starts the examples, not a host")]
+        let output = command.output();
+        output.unwrap()
+    };
+    assert_eq!(text(&toolbox(&["cry", "wolf"]).stdout), "WOLF!\n");
+    let list = text(&toolbox(&[]).stdout);
+    assert!(list.starts_with("cry: says it louder\n"), "{list}");
+    assert_says(&list, &["plugin `tool-dull-plugin`", "cannot be used", "chmod +x"]);
+    let output = toolbox(&["shout", "hello"]);
+    assert!(!output.status.success());
+    assert_says(&text(&output.stderr), &["there is no plugin `tool-shout-plugin`", "but `tool-cry-plugin`"]);
+}
+
+#[test]
+fn supervised() {
+    let commands = documented("supervised/main.rs");
+    assert_eq!(commands, ["cargo run --example supervised"]);
+    let output = run(&commands[0], Path::new("unused"));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert_eq!(stderr, "");
+    for generation in 1..=4 {
+        assert_says(&stdout, &[&format!("process {generation} is gone: it aborted (signal: 6")]);
+        assert_says(&stdout, &[&format!("process {} is ready, after ", generation + 1)]);
+    }
+    assert_says(&stdout, &["2 in a row: a pause of ", "1750 thumbnails are made"]);
+    let last = stdout.lines().last().unwrap();
+    let words: Vec<_> = last.split_whitespace().collect();
+    let ["2000", "pictures:", made, "thumbnails", "made,", unknown, ..] = words[..] else {
+        panic!("{stdout}")
+    };
+    let (made, unknown): (u32, u32) = (made.parse().unwrap(), unknown.parse().unwrap());
+    assert_eq!(made + unknown, 2000, "{stdout}");
+    // Those that crash, and at most three beside each of them.
+    assert!((4..=16).contains(&unknown), "{stdout}");
+}
+
+#[test]
+fn hot_swap() {
+    let commands = documented("hot-swap/main.rs");
+    assert_eq!(commands, ["cargo run --example hot-swap"]);
+    let output = run(&commands[0], Path::new("unused"));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert_eq!(stderr, "");
+    assert_says(
+        &stdout,
+        &[
+            "version 1 begins with 1\n",
+            "version 2 goes on with ",
+            "version 2 has taken over\n",
+            "was not replaced and goes on as before: the new process cannot take over the state: version 3 has",
+            " tickets without a gap, the last ones of version 2\n",
+        ],
+    );
+    assert_eq!(stdout.lines().count(), 5, "{stdout}");
+}
+
+#[test]
 fn every_example_is_listed_and_tested() {
     let manifest = fs::read_to_string(root().join("examples/Cargo.toml")).unwrap();
     let list = fs::read_to_string(root().join("examples/README.md")).unwrap();
@@ -258,7 +334,7 @@ fn every_example_is_listed_and_tested() {
     assert!(!names.is_empty());
     for name in names.iter().filter(|name| !name.ends_with("-plugin")) {
         assert!(list.contains(&format!("| [`{name}`]")), "examples/README.md does not list {name}");
-        let tests = ["fn ", "fn r#"].map(|prefix| format!("{prefix}{name}()"));
+        let tests = ["fn ", "fn r#"].map(|prefix| format!("{prefix}{}()", name.replace('-', "_")));
         assert!(tests.iter().any(|test| include_str!("examples.rs").contains(test)), "{name} has no test");
     }
 }

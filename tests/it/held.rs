@@ -33,3 +33,10 @@ pub(crate) fn check(name: &str, run: impl FnOnce()) {
     let before = Held { threads: 1, descriptors, children: 0 };
     wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
 }
+
+/// The memory of a process that no file stands behind, in KiB.
+pub(crate) fn memory(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the system tells it");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse().expect("it is a number")
+}

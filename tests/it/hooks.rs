@@ -1,49 +1,16 @@
 //! What a plugin does at its start and its end, how it is, and what becomes of it after a panic.
 
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use plugin_core::{CallError, DisconnectCause, EndKind, PanicPolicy, Registry, Result, plugin_interface};
-use plugin_host::{LaunchCause, Launcher, PluginThread, ShutdownError};
-use tempfile::TempDir;
+use plugin_host::{LaunchCause, PluginThread, ShutdownError};
 use tests::{Steward, StewardClient};
 
 use crate::support::{
-    MORTAL_HOST, PATIENCE, SHORT, STEWARD, assert_says, block_on, cause, in_time, start, temporary_directory,
-    wait_for, wait_until_gone,
+    House, MORTAL_HOST, PATIENCE, SHORT, STEWARD, assert_says, block_on, cause, in_time, start, wait_for,
+    wait_until_gone,
 };
-
-/// A plugin that keeps a diary.
-struct House {
-    directory: TempDir,
-}
-
-impl House {
-    fn new() -> Self {
-        Self { directory: temporary_directory() }
-    }
-
-    fn launcher(&self, at_start: &str, at_end: &str, policy: &str) -> Launcher {
-        let arguments = [at_start, at_end, policy];
-        Launcher::new(STEWARD).env("RUST_BACKTRACE", "0").arg(self.diary_file()).args(arguments)
-    }
-
-    fn diary_file(&self) -> PathBuf {
-        self.directory.path().join("diary")
-    }
-
-    fn diary(&self) -> String {
-        fs::read_to_string(self.diary_file()).unwrap_or_default()
-    }
-
-    /// The process id, which it writes down first, once it has.
-    fn id(&self) -> u32 {
-        wait_for("the plugin begins its diary", || self.diary().contains('\n'));
-        self.diary().lines().next().unwrap().parse().unwrap()
-    }
-}
 
 #[test]
 fn a_plugin_that_does_not_want_to_start_says_why() {

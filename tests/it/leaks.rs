@@ -8,18 +8,32 @@ mod held;
 mod support;
 
 use plugin_core::Registry;
-use plugin_host::PluginThread;
+use plugin_host::{Output, PluginSet, PluginThread};
 use tests::store::{Memory, Store, StoreClient, Trouble, TroubleClient};
-use tests::{Echo, EchoClient};
+use tests::{Crash, CrashClient, Echo, EchoClient, Mishap};
 
 use held::{Held, check};
-use support::{wait_for, well_behaved};
+use support::{House, PATIENCE, wait_for, well_behaved};
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.
     well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
 
+    check("plugins that are left and taken over", || {
+        let house = House::new();
+        let mut launcher = house.launcher("", "", "").survive_host(PATIENCE);
+        for _ in 0..5 {
+            let info = launcher.spawn().expect("it starts").detach().expect("it survives");
+            for _ in 0..2 {
+                let plugin = launcher.reattach(&info).expect("it is there");
+                assert!(launcher.reattach(&info).is_err());
+                plugin.detach().expect("it survives again");
+            }
+            launcher.reattach(&info).expect("it is there").shutdown().expect("it ends");
+            assert!(launcher.reattach(&info).is_err());
+        }
+    });
     check("a hundred plugins that behave", || {
         let mut launcher = well_behaved(&[]);
         for number in 0..100 {
@@ -29,6 +43,45 @@ fn main() {
             if number % 2 == 0 {
                 plugin.shutdown().expect("it ends in order");
             }
+        }
+    });
+    check("plugins that run from copies, crash and are reported", || {
+        let directory = support::temporary_directory();
+        let path = |name: &str| directory.path().join(name);
+        let launcher = support::crashing().private_copies(path("copies")).crash_reports(path("crashes"));
+        let mut launcher = launcher.stderr(Output::Null);
+        for number in 0..40 {
+            let plugin = launcher.spawn().expect("it starts");
+            let crash: CrashClient = plugin.client().expect("it crashes");
+            match number % 3 {
+                0 => crash.crash(Mishap::Abort).expect_err("it crashes"),
+                1 => crash.crash(Mishap::Exit(3)).expect_err("it exits"),
+                _ => continue,
+            };
+        }
+        let mut launcher = launcher.arg("exit");
+        for _ in 0..10 {
+            launcher.spawn().map(drop).expect_err("it ends at once");
+        }
+        // Two files for each of the newest.
+        assert_eq!(std::fs::read_dir(path("crashes")).expect("it is there").count(), 64);
+    });
+    check("sets of plugins", || {
+        let directory = support::temporary_directory();
+        let manifest = |name: &str, program: &str| {
+            let path = directory.path().join(format!("{name}.plugin.json"));
+            std::fs::write(path, format!(r#"{{ "program": {program:?} }}"#)).expect("it is writable");
+        };
+        manifest("good", support::WELL_BEHAVED);
+        manifest("crashing", support::CRASHING);
+        manifest("none", "/nowhere");
+        for _ in 0..10 {
+            let builder = PluginSet::builder(directory.path()).cache(directory.path().join("cache"));
+            let set = builder.max_starts(4).build().expect("there is a directory");
+            assert_eq!(set.clients::<EchoClient>().len(), 1);
+            assert!(set.start_all().is_empty());
+            drop(set.new_instance("crashing").expect("it starts"));
+            assert!(set.rescan().expect("there is a directory").is_empty());
         }
     });
     check("a hundred plugins on threads", || {

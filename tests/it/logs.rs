@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use plugin_host::{Launcher, PluginProcess};
-use tests::{Printer, PrinterClient};
+use plugin_host::{Launcher, Output, PluginProcess};
+use tests::{Printer, PrinterClient, Steward, StewardClient};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -99,6 +99,16 @@ fn wait_for(plugin: &PluginProcess, target: &str) -> Seen {
     }
 }
 
+/// Waits until the condition holds.
+#[track_caller]
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
 fn text(text: &str) -> Typed {
     Typed::Str(text.to_owned())
 }
@@ -169,4 +179,37 @@ fn lines_arrive_under_the_name_of_their_stream() {
     assert!(!second.contains('\x1b'), "{second:?}");
     let error = wait_for(&plugin, "plugin::stderr");
     assert_eq!((error.level, &error.fields["message"]), (Level::INFO, &shown("early on stderr")));
+}
+
+#[test]
+fn what_a_plugin_records_without_a_host_is_told_to_the_next_one() {
+    LazyLock::force(&SEEN);
+    let directory = tempfile::tempdir().unwrap();
+    let diary = directory.path().join("diary");
+    let mut launcher = Launcher::new(env!("CARGO_BIN_EXE_steward")).arg(&diary);
+    launcher = launcher.stdout(Output::Null).stderr(Output::Null).survive_host(Duration::from_secs(60));
+    let plugin = launcher.spawn().unwrap();
+    let steward: StewardClient = plugin.client().unwrap();
+    let has_noted = |words: &str| std::fs::read_to_string(&diary).unwrap_or_default().contains(words);
+    let info = std::thread::scope(|scope| {
+        scope.spawn(move || steward.outlast("it is quiet").unwrap_err());
+        until("the call runs", || has_noted("begins to outlast"));
+        plugin.detach().unwrap()
+    });
+    until("the call ends", || has_noted("it is quiet"));
+    let plugin = launcher.reattach(&info).unwrap();
+    let last = shown("it is quiet, 99");
+    until("the last record comes", || seen(&plugin).iter().any(|event| event.fields["message"] == last));
+    plugin.shutdown().unwrap();
+    let events: Vec<_> = seen(&plugin).into_iter().map(|event| event.fields).collect();
+    let told = events
+        .iter()
+        .filter(|fields| matches!(&fields["message"], Typed::Debug(text) if text.contains("it is quiet")))
+        .count();
+    // In the moment when the host went, some had nowhere to go.
+    let dropped = events.iter().filter_map(|fields| match fields.get("dropped") {
+        Some(Typed::U64(count)) => usize::try_from(*count).ok(),
+        _ => None,
+    });
+    assert_eq!(told + dropped.sum::<usize>(), 100, "{events:?}");
 }

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod async_calls;
 #[cfg(test)]
+mod attach;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod callback_ends;
@@ -25,6 +27,8 @@ mod concurrency;
 mod crash_reports;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod debugger;
 #[cfg(test)]
 mod default_bodies;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod on_tokio;
 mod oneway;
 #[cfg(test)]
 mod output;
+#[cfg(test)]
+mod plugin_set;
 #[cfg(test)]
 mod private_copies;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tests::{Crash, CrashClient, Echo, EchoClient, Surroundings, SurroundingsClient};
 
 use crate::support::{
-    CRASHING, WELL_BEHAVED, assert_says, in_time, start, temporary_directory, wait_until_gone,
+    CRASHING, RAW, WELL_BEHAVED, assert_says, in_time, start, temporary_directory, wait_until_gone,
 };
 
 /// An installed program, and the directory of its private copies.
@@ -40,14 +40,15 @@ impl Installed {
         Launcher::new(self.program()).private_copies(self.copies())
     }
 
-    /// Another program with the same content but for its end, as a build of another version is.
-    fn version(&self, number: u32) -> PathBuf {
+    /// Starts another program, a small one, with the same content but for its end, as a build of another version is.
+    fn version(&self, number: u32) -> Launcher {
         let path = self.directory.path().join(format!("version-{number}"));
-        let mut bytes = fs::read(WELL_BEHAVED).unwrap();
+        let mut bytes = fs::read(RAW).unwrap();
         bytes.extend(number.to_le_bytes());
         fs::write(&path, bytes).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        path
+        let pid = self.directory.path().join(format!("pid-{number}"));
+        Launcher::new(path).arg("silent").arg(pid).private_copies(self.copies())
     }
 
     /// The copies that are there, by their programs.
@@ -143,8 +144,8 @@ fn a_copy_is_closed_to_others_and_made_once() {
     });
 }
 
-/// A process that is being forked has all descriptors for a moment, also those of copies that are being written, and a file
-/// that anybody has open for writing cannot be executed.
+/// A process that is being forked has all descriptors for a moment, also those of copies that are being written, and a
+/// file that anybody has open for writing cannot be executed.
 #[test]
 fn copies_are_made_while_other_threads_start_processes() {
     in_time("copies and processes at once", || {
@@ -154,10 +155,7 @@ fn copies_are_made_while_other_threads_start_processes() {
                 let installed = Arc::clone(&installed);
                 start(move || {
                     for number in 0..6 {
-                        let path = installed.version(thread * 100 + number);
-                        // Written in this process as well, by threads that race with forks.
-                        let copy = Launcher::new(&path).private_copies(installed.copies());
-                        let plugin = { copy }.spawn().unwrap();
+                        let plugin = installed.version(thread * 100 + number).spawn().unwrap();
                         works(&plugin);
                         plugin.kill().unwrap();
                     }
@@ -175,8 +173,7 @@ fn copies_that_nobody_uses_are_removed_and_no_others() {
         let running = installed.launcher().spawn().unwrap();
         let copy = executable(&running);
         for number in 0..12 {
-            let launcher = Launcher::new(installed.version(number)).private_copies(installed.copies());
-            { launcher }.spawn().unwrap().shutdown().unwrap();
+            installed.version(number).spawn().unwrap().shutdown().unwrap();
         }
         let programs = installed.programs();
         assert!(programs.contains(&copy), "{programs:?}");
@@ -196,17 +193,16 @@ fn copies_that_nobody_uses_are_removed_and_no_others() {
                 File::options().write(true).open(entry.path()).unwrap().set_modified(month).unwrap();
             }
         }
-        let left = File::create(installed.copies().join(".unfinished-copy-abc")).unwrap();
+        let left = File::create(installed.copies().join(".unfinished-abc")).unwrap();
         left.set_modified(month).unwrap();
         drop(left);
-        let young = installed.copies().join(".unfinished-copy-def");
+        let young = installed.copies().join(".unfinished-def");
         File::create(&young).unwrap();
         fs::write(installed.copies().join("notes.lock"), "mine").unwrap();
-        let launcher = Launcher::new(installed.version(99)).private_copies(installed.copies());
-        { launcher }.spawn().unwrap().shutdown().unwrap();
+        installed.version(99).spawn().unwrap().shutdown().unwrap();
         let programs = installed.programs();
         assert!(matches!(&programs[..], [only] if only.ends_with("version-99")), "{programs:?}");
-        assert!(!installed.copies().join(".unfinished-copy-abc").exists());
+        assert!(!installed.copies().join(".unfinished-abc").exists());
         assert!(young.exists() && installed.copies().join("notes.lock").exists());
     });
 }

@@ -10,7 +10,6 @@
 mod held;
 mod support;
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -19,7 +18,7 @@ use plugin_core::{Result, Stream};
 use plugin_host::PluginProcess;
 use tests::{Counter, Rivers, RiversClient, Workshop, WorkshopClient};
 
-use held::Held;
+use held::{Held, memory};
 use support::{kill_hard, wait_for, wait_until_gone, workshop};
 
 /// Enough to see what is left of each plugin and of each round, in some seconds. A leak of a few bytes takes more, see
@@ -66,13 +65,6 @@ impl Counter for Mine {
     fn hang(&self) -> Result<()> {
         Ok(())
     }
-}
-
-/// The memory of a process that no file stands behind, in KiB.
-fn memory(process: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the system tells it");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it has memory");
-    line.trim().trim_end_matches(" kB").parse().expect("it is a number")
 }
 
 struct Side {

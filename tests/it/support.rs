@@ -127,6 +127,38 @@ pub(crate) fn workshop() -> Launcher {
     Launcher::new(WORKSHOP).env("RUST_BACKTRACE", "0")
 }
 
+/// A plugin that keeps a diary.
+pub(crate) struct House {
+    directory: TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self { directory: temporary_directory() }
+    }
+
+    pub(crate) fn launcher(&self, at_start: &str, at_end: &str, policy: &str) -> Launcher {
+        let arguments = [at_start, at_end, policy];
+        Launcher::new(STEWARD).env("RUST_BACKTRACE", "0").arg(self.diary_file()).args(arguments)
+    }
+
+    pub(crate) fn diary_file(&self) -> PathBuf {
+        self.directory.path().join("diary")
+    }
+
+    pub(crate) fn diary(&self) -> String {
+        fs::read_to_string(self.diary_file()).unwrap_or_default()
+    }
+
+    /// The process id, which it writes down first, once it has.
+    pub(crate) fn id(&self) -> u32 {
+        wait_for("the plugin begins its diary", || self.diary().contains('\n'));
+        let diary = self.diary();
+        let id = diary.lines().next().expect("it has a line");
+        id.parse().expect("it writes a number first")
+    }
+}
+
 /// Ends a process as nobody can prevent.
 pub(crate) fn kill_hard(id: u32) {
     let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");

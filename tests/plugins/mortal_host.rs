@@ -7,6 +7,8 @@
 //! `mortal_host toil`, `stick`, `child` and `flush by force` wait as well, with a plugin that needs a processor, does not end
 //! when it is dropped, has a child, whose process id is printed before its own, or writes a file when it is dropped.
 //! `mortal_host start PROGRAM ARGUMENT…` waits for the start of a plugin.
+//! `mortal_host survive MILLISECONDS PROGRAM ARGUMENT…` starts a plugin that outlives it, has it outlast a call, prints what the
+//! next host needs in a line of JSON, and waits.
 //! `mortal_host flush FILE` shuts down a plugin that writes the file when it is dropped.
 
 use std::error::Error;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use plugin_core::{Plugin, Result, plugin_interface};
 use plugin_host::{Input, Launcher};
+use tests::{Steward, StewardClient};
 
 /// Tells what it inherited.
 #[plugin_interface]
@@ -99,6 +102,20 @@ fn host() -> Result<(), Box<dyn Error>> {
         // Nothing ends it but the test.
         drop(Launcher::new(program).args(arguments).start_timeout(Duration::MAX).spawn()?);
         return Ok(());
+    }
+    if let Some(("survive", rest)) = arguments.split_first().map(|(mode, rest)| (mode.as_str(), rest)) {
+        let [linger, program, arguments @ ..] = rest else {
+            return Err("how long, and which program?".into());
+        };
+        let linger = Duration::from_millis(linger.parse()?);
+        let plugin = Launcher::new(program).args(arguments).survive_host(linger).spawn()?;
+        let steward = plugin.client::<StewardClient>()?;
+        steward.fall_ill("it remembers")?;
+        let info = plugin.reattach_info().ok_or("it does not survive")?;
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", serde_json::to_string(&info)?)?;
+        // Nothing ends it but the test.
+        return Ok(steward.outlast("the host is gone")?);
     }
     let mut launcher = Launcher::current_exe()?.env("ORCHARD", "set");
     if arguments.iter().any(|argument| argument == "inherit") {

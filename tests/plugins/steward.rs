@@ -126,6 +126,21 @@ impl Steward for House {
         .await;
         panic!("{text}")
     }
+    fn outlast(&self, text: &str) -> Result<()> {
+        self.note("begins to outlast");
+        let call = plugin_core::call();
+        while !call.is_cancelled() {
+            thread::yield_now();
+        }
+        // More than a pipe holds, so that it blocks where nobody reads.
+        for number in 0..100 {
+            println!("{text}: {}", "x".repeat(2000));
+            eprintln!("{text}: {}", "y".repeat(2000));
+            log::warn!("{text}, {number}");
+        }
+        self.note(text);
+        Ok(())
+    }
     fn catch(&self, text: &str) -> Result<String> {
         let text = text.to_owned();
         let panic = catch_unwind(move || panic!("{text}")).expect_err("it panics");

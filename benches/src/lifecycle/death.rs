@@ -35,8 +35,8 @@ impl Death {
     /// A child of it keeps its connection and its outputs open.
     pub(crate) fn with_child(samples: usize) -> Self {
         let names = [
-            "…, with a child that holds everything open, median",
-            "…, with a child that holds everything open, 99th percentile",
+            "kill to the error, while a child holds everything open, median",
+            "kill to the error, while a child holds everything open, 99th percentile",
         ];
         Self { names, launcher: launcher_of_parent, has_child: true, samples }
     }

@@ -39,7 +39,8 @@ pub(crate) fn all(quick: bool) -> Vec<Box<dyn Measure>> {
         Box::new(restart::Restart::cold(samples)),
         Box::new(restart::Restart::warm(samples)),
         Box::new(host_end::HostEnd::new(samples)),
-        Box::new(swap::Swaps::new(quick)),
+        Box::new(swap::Swaps::plain(quick)),
+        Box::new(swap::Swaps::with_state(quick)),
     ]
 }
 

@@ -2,10 +2,11 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use plugin_core::{Plugin, plugin_interface};
+use plugin_core::{AnyError, Hooks, Registry, plugin_interface};
 use plugin_host::Launcher;
 
 use crate::Result;
@@ -14,6 +15,8 @@ use crate::Result;
 const MODE: &str = "mortal";
 /// Follows [`MODE`]: the plugin has a child.
 const PARENT: &str = "parent";
+/// Follows [`MODE`]: the plugin hands over its state when it is replaced.
+const HEIR: &str = "heir";
 
 /// Is ended while it is called.
 #[plugin_interface]
@@ -34,8 +37,7 @@ pub(crate) trait Mortal: Send + Sync {
     fn count(&self) -> plugin_core::Result<u64>;
 }
 
-#[derive(Default, Plugin)]
-#[plugin(interfaces(Mortal), name = "mortal")]
+#[derive(Default)]
 struct Soul {
     child: u32,
     is_stuck: AtomicBool,
@@ -74,6 +76,17 @@ impl Mortal for Soul {
     }
 }
 
+impl Hooks for Soul {
+    fn save_state(&self) -> plugin_core::Result<Option<Vec<u8>>, AnyError> {
+        Ok(Some(self.count.load(Ordering::Relaxed).to_le_bytes().into()))
+    }
+
+    fn restore_state(&self, state: &[u8]) -> plugin_core::Result<(), AnyError> {
+        self.count.store(u64::from_le_bytes(state.try_into()?), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 /// What starts the plugin.
 pub(super) fn launcher() -> Result<Launcher> {
     Ok(Launcher::current_exe()?.arg(MODE))
@@ -84,13 +97,19 @@ pub(super) fn launcher_of_parent() -> Result<Launcher> {
     Ok(launcher()?.arg(PARENT))
 }
 
+/// What starts the plugin with a state that is handed over.
+pub(super) fn launcher_of_heir() -> Result<Launcher> {
+    Ok(launcher()?.arg(HEIR))
+}
+
 /// Serves this plugin, if it is the one that is wanted.
 pub(crate) fn serve() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() != Some(MODE) {
         return None;
     }
-    let child = match arguments.next().as_deref() {
+    let role = arguments.next();
+    let child = match role.as_deref() {
         Some(PARENT) => match start_child() {
             Ok(child) => child,
             Err(error) => {
@@ -100,7 +119,13 @@ pub(crate) fn serve() -> Option<ExitCode> {
         },
         _ => 0,
     };
-    Some(plugin_core::serve(Soul { child, ..Soul::default() }))
+    let soul = Arc::new(Soul { child, ..Soul::default() });
+    let mut registry =
+        Registry::new("mortal", env!("CARGO_PKG_VERSION")).add(MortalServer::shared(Arc::clone(&soul)));
+    if role.as_deref() == Some(HEIR) {
+        registry = registry.hooks(soul);
+    }
+    Some(plugin_core::serve(registry))
 }
 
 /// Starts a process that holds on to everything that this one has. In its own group it does not end with this one.

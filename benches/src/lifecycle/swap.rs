@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plugin_core::CallError;
-use plugin_host::Policy;
+use plugin_host::{Launcher, Policy};
 
-use super::plugin::{Mortal, MortalClient, launcher};
+use super::plugin::{Mortal, MortalClient, launcher, launcher_of_heir};
 use crate::Result;
 use crate::rounds::{Figure, Measure};
 use crate::stats::quantile;
@@ -20,6 +20,8 @@ const CALLS_BETWEEN: usize = 100;
 
 /// Replaces a plugin while it is called without a break.
 pub(crate) struct Swaps {
+    names: [&'static str; 4],
+    launcher: fn() -> Result<Launcher>,
     count: usize,
 }
 
@@ -32,9 +34,26 @@ struct Seen {
 }
 
 impl Swaps {
-    /// Fifty take a second.
-    pub(crate) fn new(quick: bool) -> Self {
-        Self { count: if quick { 5 } else { 50 } }
+    /// There is nothing to hand over: for a moment both processes answer.
+    pub(crate) fn plain(quick: bool) -> Self {
+        let names = [
+            "swap while 4 threads call, beside a launch and shutdown, median",
+            "calls during the swaps",
+            "calls during the swaps that failed",
+            "slowest call during the swaps",
+        ];
+        Self { names, launcher, count: count(quick) }
+    }
+
+    /// The state is handed over: for a moment no process answers, and calls wait.
+    pub(crate) fn with_state(quick: bool) -> Self {
+        let names = [
+            "swap with state while 4 threads call, beside a launch and shutdown, median",
+            "calls during the swaps with state",
+            "calls during the swaps with state that failed",
+            "slowest call during the swaps with state",
+        ];
+        Self { names, launcher: launcher_of_heir, count: count(quick) }
     }
 
     /// Does something again and again while others call, in between with calls of this thread.
@@ -75,28 +94,29 @@ impl Swaps {
 
 impl Measure for Swaps {
     fn figures(&self) -> Vec<Figure> {
-        vec![
-            Figure { name: "swap under load of 4 threads, beside a launch and shutdown, median", unit: "ms" },
-            Figure { name: "calls meanwhile", unit: "" },
-            Figure { name: "calls that failed meanwhile", unit: "" },
-            Figure { name: "slowest call meanwhile", unit: "ms" },
-        ]
+        let units = ["ms", "", "", "ms"];
+        self.names.into_iter().zip(units).map(|(name, unit)| Figure { name, unit }).collect()
     }
 
     fn plugin(&self) -> Result<Vec<f64>> {
-        let plugin = launcher()?.supervise(Policy::default())?;
-        let values = self.under_load(&plugin.client()?, || Ok(plugin.swap(launcher()?)?))?;
+        let plugin = (self.launcher)()?.supervise(Policy::default())?;
+        let values = self.under_load(&plugin.client()?, || Ok(plugin.swap((self.launcher)()?)?))?;
         plugin.shutdown()?;
         Ok(values)
     }
 
     /// The same load on a plugin that stays, while others that nobody calls are started and shut down.
     fn socket(&self) -> Result<Option<Vec<f64>>> {
-        let plugin = launcher()?.spawn()?;
-        let values = self.under_load(&plugin.client()?, || Ok(launcher()?.spawn()?.shutdown()?))?;
+        let plugin = (self.launcher)()?.spawn()?;
+        let values = self.under_load(&plugin.client()?, || Ok((self.launcher)()?.spawn()?.shutdown()?))?;
         plugin.shutdown()?;
         Ok(Some(values))
     }
+}
+
+/// Fifty take a second.
+fn count(quick: bool) -> usize {
+    if quick { 5 } else { 50 }
 }
 
 fn call_until(is_over: &AtomicBool, client: &MortalClient) -> Seen {

@@ -65,6 +65,8 @@ pub enum DisconnectCause {
     ShutDown,
     /// The host killed it.
     Killed,
+    /// The host has left it to the next one.
+    Detached,
     /// It closed its connection but goes on running, so the host kills it.
     ClosedConnection(Arc<ProcessEnd>),
     /// It sent what the protocol does not allow, so the host kills it.
@@ -113,6 +115,7 @@ impl DisconnectCause {
             Self::HostGone => "host-gone",
             Self::ShutDown => "shut-down",
             Self::Killed => "killed-by-host",
+            Self::Detached => "detached",
             Self::ClosedConnection(_) => "closed-connection",
             Self::BrokeProtocol { .. } => "broke-protocol",
             Self::StoppedReading { .. } => "stopped-reading",
@@ -130,6 +133,7 @@ impl DisconnectCause {
         match self {
             Self::Ended(_) | Self::Io(_) => "launch the plugin again to go on",
             Self::ShutDown | Self::Killed => "launch the plugin again if it is still needed",
+            Self::Detached => "reattach to it to go on",
             Self::ClosedConnection(_) | Self::BrokeProtocol { .. } => {
                 "this is a defect of the plugin: report it to its author, and launch it again to go on"
             }
@@ -154,6 +158,7 @@ impl fmt::Display for DisconnectCause {
             Self::HostGone => f.write_str("ended or closed the connection"),
             Self::ShutDown => f.write_str("was shut down by this program"),
             Self::Killed => f.write_str("was killed by this program"),
+            Self::Detached => f.write_str("was left to itself by this program"),
             Self::ClosedConnection(_) => f.write_str("closed its connection without ending"),
             Self::BrokeProtocol { violation, .. } => write!(f, "broke the protocol: it sent {violation}"),
             Self::StoppedReading { after } => write!(f, "took no message for {after:?}"),

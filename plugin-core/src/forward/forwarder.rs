@@ -85,7 +85,7 @@ impl Forwarder {
         self.report_dropped(&*sink);
     }
 
-    #[cfg(test)]
+    /// Keeps further records, as before there was a sink.
     pub(super) fn detach(&self) {
         let mut state = self.lock();
         if let State::Attached(_) = *state {

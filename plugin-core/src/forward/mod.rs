@@ -63,6 +63,11 @@ pub fn attach(sink: Arc<dyn RecordSink>) {
     FORWARDER.attach(sink);
 }
 
+/// Keeps further records until there is another sink.
+pub fn detach() {
+    FORWARDER.detach();
+}
+
 /// Changes which records are made at all, at any time.
 pub fn set_max_level(max_level: LevelFilter) {
     FORWARDER.set_max_level(max_level);

@@ -80,6 +80,8 @@ pub struct Connection {
     /// Whether this side, a plugin, begins no more calls because a method has panicked.
     pub(super) ends_after_panic: AtomicBool,
     failed_oneways: AtomicU64,
+    /// Whether calls of this side may take as long as they do, whatever says how long they may.
+    is_patient: AtomicBool,
     /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
     call_timeout: Option<Duration>,
     pub(super) budget: Budget,
@@ -196,6 +198,7 @@ impl Connection {
             conduct,
             ends_after_panic: AtomicBool::new(false),
             failed_oneways: AtomicU64::new(0),
+            is_patient: AtomicBool::new(false),
             call_timeout,
             budget: budget_for(max_message),
             max_message,
@@ -222,6 +225,16 @@ impl Connection {
     /// How long a call of an object of the peer takes at most, unless its interface says otherwise.
     pub(crate) fn call_timeout(&self) -> Option<Duration> {
         self.call_timeout
+    }
+
+    /// Lets all calls of this side take as long as they do, whatever says how long they may.
+    pub fn be_patient(&self) {
+        self.is_patient.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether calls of this side may take as long as they do.
+    pub fn is_patient(&self) -> bool {
+        self.is_patient.load(Ordering::Relaxed)
     }
 
     /// The largest message that both sides accept, in bytes.

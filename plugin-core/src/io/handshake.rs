@@ -9,7 +9,8 @@ use super::reader::{FrameReader, ReadEnd};
 use super::transport::{Transport, write_all};
 use crate::proto::frame::{CONTROL_LIMIT, HEADER_LEN, Header, Kind, seal};
 use crate::proto::hello::{
-    HostHello, PREAMBLE_LEN, PluginHello, PreambleError, WIRE_VERSIONS, WireLimits, preamble, read_preamble,
+    HostHello, PREAMBLE_LEN, PluginHello, PreambleError, SECRET_LEN, Secret, WIRE_VERSIONS, WireLimits,
+    preamble, read_preamble,
 };
 use crate::proto::message::RefuseMessage;
 use crate::proto::{CONTROL_BUDGET, codec};
@@ -63,17 +64,57 @@ pub(crate) fn refuse_host(transport: &dyn Transport, reason: &str) -> io::Result
     send_frame(transport, Kind::Refuse, &RefuseMessage { reason: reason.to_owned() }, None)
 }
 
+/// Waits for the hello of the host. One of another version of the wire is answered at once: it reads in the answer who must
+/// upgrade.
+pub(crate) fn receive_host_hello(
+    transport: &Arc<dyn Transport>,
+    ours: &PluginHello,
+    deadline: Option<Instant>,
+) -> Result<(FrameReader, HostHello), HandshakeError> {
+    let received = receive_hello(transport, ours.limits, deadline);
+    if matches!(received, Err(HandshakeError::WireVersion { .. })) {
+        answer_host(&**transport, ours)?;
+    }
+    received
+}
+
+/// Answers the hello of the host.
+pub(crate) fn answer_host(transport: &dyn Transport, ours: &PluginHello) -> Result<(), HandshakeError> {
+    send_hello(transport, ours, None).map_err(HandshakeError::Io)
+}
+
 /// Waits for the hello of the host, then answers it.
+#[cfg(any(test, fuzzing))]
 pub(crate) fn greet_host(
     transport: &Arc<dyn Transport>,
     ours: &PluginHello,
 ) -> Result<(FrameReader, HostHello), HandshakeError> {
-    let greeted = receive_hello(transport, ours.limits, None);
-    if matches!(greeted, Ok(_) | Err(HandshakeError::WireVersion { .. })) {
-        // Also to a host of another version, which reads in it who must upgrade.
-        send_hello(&**transport, ours, None).map_err(HandshakeError::Io)?;
+    let received = receive_host_hello(transport, ours, None)?;
+    answer_host(&**transport, ours)?;
+    Ok(received)
+}
+
+/// Shows a secret.
+///
+/// # Errors
+/// Those of the system, and `TimedOut` at `deadline`.
+pub fn show(secret: &Secret, transport: &dyn Transport, deadline: Instant) -> io::Result<()> {
+    write_all(transport, secret.as_bytes(), Some(deadline))
+}
+
+/// Waits until whoever is at the other end has shown this secret, or something else.
+pub fn is_shown(secret: &Secret, transport: &dyn Transport, deadline: Instant) -> bool {
+    let mut shown = Vec::with_capacity(SECRET_LEN);
+    loop {
+        if let Ok(shown) = shown.as_slice().try_into() {
+            return secret.is(shown);
+        }
+        let missing = SECRET_LEN - shown.len();
+        match transport.read(&mut shown, missing, Some(deadline)) {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return false,
+        }
     }
-    greeted
 }
 
 fn send_hello<T: serde::Serialize>(

@@ -14,8 +14,8 @@ mod arrived;
 pub(crate) mod begun;
 pub(crate) mod calls;
 pub(crate) mod connection;
-#[cfg_attr(feature = "tokio", path = "tokio.rs")]
 mod ending;
+#[cfg_attr(feature = "tokio", path = "tokio.rs")]
 mod executor;
 pub(crate) mod future;
 pub(crate) mod handshake;

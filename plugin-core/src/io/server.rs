@@ -115,7 +115,9 @@ impl Connection {
     }
 
     fn lead(self: &Arc<Self>, reader: FrameReader, lead: &Lead) -> Stop {
-        let mut has_runner = false;
+        // While the host looks at the hello: a thread that is started when a call is there makes the first one wait twice as
+        // long, which is most of what a caller waits for where a spare process takes over.
+        let mut has_runner = self.start_runner();
         let mut mine = Some(reader);
         loop {
             let mut reader = match mine.take().map_or_else(|| lead.watch(), Returned::Reader) {

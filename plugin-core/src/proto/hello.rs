@@ -90,7 +90,8 @@ impl Secret {
     }
 
     /// Reads it from hexadecimal digits.
-    pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn from_hex(digits: &[u8]) -> Option<Self> {
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
         let mut bytes = [0; SECRET_LEN];
         if digits.len() != SECRET_LEN * 2 {
@@ -138,7 +139,7 @@ pub struct HostHello {
     pub limits: WireLimits,
     /// The most detailed level of log records that the host wants: 0 none, 1 errors, … 5 traces.
     pub log_level: u8,
-    /// What not every host says: for how long the plugin may spin.
+    /// What not every host says: for how long the plugin may spin, how it outlives the host, whether it waits for a debugger.
     pub extensions: Vec<Extension>,
 }
 
@@ -188,7 +189,7 @@ pub struct PluginHello {
     pub limits: WireLimits,
     /// What it offers.
     pub instances: Vec<InstanceHello>,
-    /// What not every plugin says: that it is exclusive.
+    /// What not every plugin says: that it is exclusive, that it listens for further hosts.
     pub extensions: Vec<Extension>,
 }
 

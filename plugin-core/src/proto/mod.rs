@@ -12,6 +12,7 @@ pub(crate) mod hello;
 pub(crate) mod message;
 pub(crate) mod outbound;
 pub(crate) mod session;
+pub(crate) mod survival;
 
 use codec::Budget;
 use frame::CONTROL_LIMIT;

@@ -8,14 +8,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::greet;
+use super::{greet, start};
 use crate::error::{DisconnectCause, end_after_panic};
 use crate::io::connection::Connection;
 use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::io::writer::FrameWriter;
 use crate::panic::catch;
-use crate::plugin::Registry;
+use crate::plugin::{Parts, Registry};
 use crate::sync::{Condvar, Mutex, lock, spawn, wait};
 
 /// A plugin that is served on threads.
@@ -102,9 +102,10 @@ impl Serving {
     }
 
     fn serve(self: &Arc<Self>, registry: Registry, transport: &Arc<dyn Transport>) -> Result<(), String> {
-        let (reader, host) = greet(&registry, transport).map_err(|failure| {
-            failure.message.unwrap_or_else(|| "lost its connection before it said hello".to_owned())
-        })?;
+        let (reader, host) =
+            greet(&registry, transport, None, |_| start(&registry).map(|()| None)).map_err(|failure| {
+                failure.message.unwrap_or_else(|| "lost its connection before it said hello".to_owned())
+            })?;
         let (this, broken) = (Arc::downgrade(self), Arc::clone(transport));
         let on_broken = move |error: &io::Error| {
             if let Some(this) = this.upgrade() {
@@ -114,8 +115,10 @@ impl Serving {
             broken.shut_down();
         };
         let writer = FrameWriter::new(Arc::clone(transport), None, Some(Box::new(on_broken)));
-        let (limits, conduct) = (registry.limits(), registry.conduct().clone());
-        let (transport, services) = (Arc::clone(transport), registry.into_services());
+        let Parts { services, conduct, limits } = registry.parts();
+        // From here on nothing but the connection holds the plugin's value.
+        drop(registry);
+        let transport = Arc::clone(transport);
         let connection = Connection::of_plugin(transport, writer, services, limits, host.limits, conduct);
         lock(&self.state).connection = Some(Arc::clone(&connection));
         match connection.serve(reader) {

@@ -4,10 +4,18 @@
 mod unix;
 
 #[cfg(unix)]
-pub use unix::SocketTransport;
+pub(crate) use unix::listen::{
+    SocketListener, is_same_user, is_traced, let_be_traced, peer_process, private_directory, write_private,
+};
+#[cfg(unix)]
+pub use unix::listen::{process_start_time, random};
+#[cfg(unix)]
+pub(crate) use unix::outputs::Outputs;
+#[cfg(unix)]
+pub use unix::{SocketTransport, path_to_bytes};
 #[cfg(unix)]
 pub(crate) use unix::{
-    blame, end_with_children, ending_signal, path_from_bytes, path_to_bytes, remove_variable,
+    blame, end_with_children, ending_signal, path_from_bytes, remove_variable, sleep_at_end_of_parent,
     stdin_starts_with, take_stdin, wait_for_end_of_host, wake_at_end_of_parent,
 };
 

@@ -1,5 +1,8 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
+pub(super) mod listen;
+pub(super) mod outputs;
+
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,8 +56,11 @@ impl SocketTransport {
         Ok((Self::from(OwnedFd::from(ours)), Self::from(OwnedFd::from(theirs))))
     }
 
-    /// Connects to a socket that a host listens on.
-    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
+    /// Connects to a socket that the peer listens on.
+    ///
+    /// # Errors
+    /// Those of the system: nobody may listen.
+    pub fn connect(path: &Path) -> io::Result<Self> {
         Stream::connect(path.to_fs_name::<GenericFilePath>()?).map(Self::from)
     }
 }
@@ -205,6 +211,12 @@ pub(crate) fn wake_at_end_of_parent() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
 }
 
+/// Undoes [`wake_at_end_of_parent`].
+pub(crate) fn sleep_at_end_of_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(None);
+}
+
 /// Waits until the host has ended or has closed its end of the connection.
 pub(crate) fn wait_for_end_of_host(socket: &SocketTransport) {
     let Some(host) = host_process(socket) else { return };
@@ -287,8 +299,10 @@ pub(crate) fn remove_variable(name: &str) {
 }
 
 /// A path as the bytes that the system knows, which need not be UTF-8.
-#[expect(clippy::unnecessary_wraps, reason = "a path of another system may have no bytes")]
-pub(crate) fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
+///
+/// # Errors
+/// Where a path has no bytes.
+pub fn path_to_bytes(path: &Path) -> Result<&[u8], &'static str> {
     Ok(path.as_os_str().as_bytes())
 }
 

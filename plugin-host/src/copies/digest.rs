@@ -18,7 +18,7 @@ const MAX_KNOWN: usize = 256;
 
 /// How old the last change of a file has to be for its identity to tell its content. The clocks of file systems stand
 /// still for up to 10 ms, those of some for 2 s, and two changes in one moment look like one.
-const SETTLED: Duration = Duration::from_secs(3);
+pub(crate) const SETTLED: Duration = Duration::from_secs(3);
 
 /// The digest of a file's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::CopyCause;
 
-/// How long a lock is waited for that is held for moments: a process that holds it for this long is stopped, or its disk
-/// does not answer.
+/// How long a lock is waited for that is held for moments: a process that holds it for this long is stopped, or its
+/// disk does not answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait before a lock is tried again. To take one costs a microsecond, and they are held for less than this.
+/// How long to wait before a lock is tried again. To take one costs a microsecond, and they are held for less than
+/// this.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How a lock is held.

@@ -12,7 +12,7 @@ use tempfile::TempPath;
 use super::CopyCause;
 use super::digest::Digest;
 use super::locks::{self, Held, Kind};
-use crate::sys;
+use crate::{files, sys};
 
 /// How many copies stay that nobody uses, the last used ones: to go back to an earlier version, and for programs
 /// that are started now and then. A developer's machine has some hundred megabytes of them.
@@ -23,13 +23,6 @@ const UNUSED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The file whose lock guards the directory for a moment.
 const DIRECTORY_LOCK: &str = ".lock";
-
-/// How a copy is called until it is whole.
-const UNFINISHED: &str = ".unfinished-copy-";
-
-/// After how long an unfinished copy that nobody has locked was left by a host that was killed: it takes seconds, and is
-/// without a lock for a moment before it is put into its place.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// How the file is called whose lock says that a copy is used.
 const LOCK: &str = "lock";
@@ -102,7 +95,7 @@ impl Store {
     fn unfinished(&self, source: &mut File) -> Result<TempPath, CopyCause> {
         use std::io::Seek;
         let held = self.lock()?;
-        let mut copy = sys::executable_file(&self.directory, UNFINISHED)?;
+        let mut copy = sys::executable_file(&self.directory, files::UNFINISHED)?;
         // Until it is closed, by all that have it: others remove unfinished copies that nobody has locked.
         locks::take(copy.as_file(), Kind::Alone)?;
         drop(held);
@@ -131,19 +124,18 @@ impl Store {
         Ok(file)
     }
 
-    /// Removes copies that nobody uses, but for the last used ones, and what hosts left unfinished that were killed. Call
-    /// it with the directory locked.
+    /// Removes copies that nobody uses, but for the last used ones, and what hosts left unfinished that were killed.
+    /// Call it with the directory locked.
     fn sweep(&self) -> io::Result<()> {
-        let now = SystemTime::now();
-        let is_older = |time, age| now.duration_since(time).is_ok_and(|it| it > age);
         let mut unused = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.starts_with(UNFINISHED) {
-                if is_abandoned(&entry, is_older) && self.is_free(&entry)? {
-                    fs::remove_file(entry.path())?;
+            if files::is_abandoned(&entry) {
+                // One that is being written has a lock, but for a moment before it is put into its place.
+                if self.is_free(&entry)? {
+                    files::remove(&entry.path())?;
                 }
             } else if name
                 .strip_suffix(LOCK)
@@ -151,12 +143,12 @@ impl Store {
                 .is_some_and(Digest::is_name)
                 && self.is_free(&entry)?
             {
-                unused.push((entry.metadata()?.modified()?, entry.path()));
+                unused.push((files::modified(&entry)?, entry.path()));
             }
         }
         unused.sort_unstable_by(|a, b| b.cmp(a));
         for (index, (used, lock)) in unused.into_iter().enumerate() {
-            if index >= UNUSED_KEPT || is_older(used, UNUSED_FOR) {
+            if index >= UNUSED_KEPT || files::is_older(used, UNUSED_FOR) {
                 match fs::remove_dir_all(lock.with_extension("")) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     // Last: a copy without its lock would be found by nobody.
@@ -190,11 +182,6 @@ fn has_copy(path: &Path, size: u64) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn is_abandoned(entry: &DirEntry, is_older: impl Fn(SystemTime, Duration) -> bool) -> bool {
-    let written = entry.metadata().and_then(|metadata| metadata.modified());
-    written.is_ok_and(|at| is_older(at, ABANDONED))
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {

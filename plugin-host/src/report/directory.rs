@@ -1,14 +1,14 @@
 //! Where crash reports are kept: their names, how they get there whole, and how many stay.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use humantime::format_rfc3339_millis;
 
 use super::{CrashReport, MAX_REPORT};
-use crate::sys;
+use crate::{files, sys};
 
 /// How many reports are kept. A person reads the last few; a plugin that crashes at each restart fills this within
 /// an hour, and all of them take at most 16 MiB.
@@ -16,13 +16,6 @@ const KEPT: usize = 32;
 
 /// How much of a plugin's name is part of the name of a file, which may have 255 bytes in all.
 const MAX_NAME: usize = 64;
-
-/// How a file is called that is not whole yet.
-const UNFINISHED: &str = ".unfinished-report-";
-
-/// After how long an unfinished file was left by a host that was killed: a report is written within milliseconds, and a
-/// disk that takes an hour for it does not work.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Writes a report, and removes those that are too many; the path of the JSON file.
 pub(super) fn write(directory: &Path, report: &CrashReport) -> io::Result<PathBuf> {
@@ -37,16 +30,12 @@ pub(super) fn write(directory: &Path, report: &CrashReport) -> io::Result<PathBu
     Ok(path)
 }
 
-/// Puts a file into its place whole. Only this user can read it.
+/// Only this user can read it.
 fn put(directory: &Path, name: &str, content: &[u8]) -> io::Result<PathBuf> {
     if content.len() > MAX_REPORT {
         return Err(io::Error::other(format!("{name} would have {} bytes", content.len())));
     }
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
-    file.write_all(content)?;
-    let path = directory.join(name);
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(path)
+    files::put(directory, name, content)
 }
 
 /// `<plugin>-<time>-<pid>`: sorts by time for one plugin, and is a file name everywhere.
@@ -94,8 +83,8 @@ fn prune(directory: &Path, kept: usize) -> io::Result<()> {
         if let Some(time) = time_in(name) {
             let stem = name.trim_end_matches(".json").trim_end_matches(".txt");
             stems.push((time.to_owned(), stem.to_owned()));
-        } else if name.starts_with(UNFINISHED) && is_abandoned(&entry) {
-            remove(&entry.path())?;
+        } else if files::is_abandoned(&entry) {
+            files::remove(&entry.path())?;
         }
     }
     // Both files of a report are one.
@@ -103,27 +92,16 @@ fn prune(directory: &Path, kept: usize) -> io::Result<()> {
     stems.dedup();
     for (_, stem) in stems.iter().skip(kept) {
         for kind in ["json", "txt"] {
-            remove(&directory.join(format!("{stem}.{kind}")))?;
+            files::remove(&directory.join(format!("{stem}.{kind}")))?;
         }
     }
     Ok(())
 }
 
-fn is_abandoned(entry: &fs::DirEntry) -> bool {
-    let written = entry.metadata().and_then(|metadata| metadata.modified());
-    written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        // Another host may have been quicker.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::reporter::tests::hostile;
     use super::*;
 

@@ -109,7 +109,7 @@ impl Reporter {
         account: Account,
     ) -> Option<FinishedReport> {
         let (happened, account) = match cause {
-            DisconnectCause::Killed => return None,
+            DisconnectCause::Killed | DisconnectCause::Detached => return None,
             DisconnectCause::ShutDown => self.shutdown(process, account)?,
             cause => {
                 let (kind, cause) = (cause.word(), format!("it {cause}"));

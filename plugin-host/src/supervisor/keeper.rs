@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Way, within_deadline};
+use plugin_core::__host::{Way, random, within_deadline};
 use plugin_core::{AnyError, DisconnectCause, EndKind, GaveUp, Outage};
 
 use super::core::{Core, Reason};
@@ -17,7 +17,6 @@ use crate::error::{LaunchCause, LaunchError};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
 use crate::start::{Witness, deadline_in};
-use crate::sys;
 
 /// Brings a fresh process to where its predecessors were.
 pub(super) type Initialise = Arc<dyn Fn(&PluginProcess) -> Result<(), AnyError> + Send + Sync>;
@@ -56,7 +55,7 @@ pub(super) enum Phase {
 /// A number from 0 to 1.
 fn chance() -> f64 {
     // Where there is no chance to be had, delays do not vary.
-    sys::random::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+    random::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// A process that is no plugin for us.
@@ -282,7 +281,8 @@ impl Keeper {
             return Ok(plugin);
         }
         // As long as it may take to start.
-        let deadline = deadline_in(self.launcher.start_timeout);
+        let timeout = if plugin.is_patient() { Duration::MAX } else { self.launcher.start_timeout };
+        let deadline = deadline_in(timeout);
         let done = within_deadline(deadline, || {
             // It has no part of ours in its hands that it could leave half done.
             let run =

@@ -1,5 +1,8 @@
 //! What becomes of a plugin that fails, as values: no clock, no process.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_core::__host as core;
@@ -53,6 +56,24 @@ pub struct Policy {
     pub(crate) warm_spare: bool,
     pub(crate) drain_timeout: Duration,
     pub(crate) idle_stop: Option<Duration>,
+    pub(crate) may_stop: Option<MayStop>,
+}
+
+/// Whether a plugin may be stopped that nobody uses.
+#[derive(Clone)]
+pub(crate) struct MayStop(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl MayStop {
+    pub(crate) fn ask(&self) -> bool {
+        // The panic has been printed.
+        catch_unwind(AssertUnwindSafe(|| (self.0)())).unwrap_or(false)
+    }
+}
+
+impl fmt::Debug for MayStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MayStop")
+    }
 }
 
 /// How long a plugin that keeps failing is left alone.
@@ -111,6 +132,7 @@ impl Default for Policy {
             warm_spare: false,
             drain_timeout: DRAIN,
             idle_stop: None,
+            may_stop: None,
         }
     }
 }
@@ -218,6 +240,15 @@ impl Policy {
     #[must_use]
     pub fn idle_stop(mut self, after: Duration) -> Self {
         self.idle_stop = Some(after);
+        self
+    }
+
+    /// Asks before the plugin is stopped because nobody uses it. One that may not be stopped is asked for again when it was
+    /// not used for as long once more. The thread that looks after the plugin asks: an answer that takes its time holds
+    /// up restarts, and a panic counts as no.
+    #[must_use]
+    pub fn may_stop(mut self, may_stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.may_stop = Some(MayStop(Arc::new(may_stop)));
         self
     }
 }

@@ -165,7 +165,7 @@ impl SupervisedPlugin {
         &self.core
     }
 
-    /// Ends the plugin in order, as [`PluginProcess::shutdown`] does. Calls fail from now on, and it is not started again.
+    /// Ends the plugin in order, as [`PluginProcess::shutdown`](crate::PluginProcess::shutdown) does. Calls fail from now on, and it is not started again.
     ///
     /// # Errors
     /// When the process that runs does not end in time and is killed, or ends with a failure.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_core::CallError;
 
-use super::policy::Policy;
+use super::policy::{MayStop, Policy};
 use crate::peer::HealthFuture;
 use crate::plugin::PluginProcess;
 
@@ -37,10 +37,15 @@ pub(super) enum Finding {
 
 impl Watch {
     pub(super) fn new(plugin: Arc<PluginProcess>, policy: &Policy, now: Instant) -> Self {
+        let mut policy = policy.clone();
+        if plugin.is_patient() {
+            // In a debugger time does not matter.
+            (policy.watchdog, policy.hung_calls) = (None, None);
+        }
         Self {
             ask_at: policy.watchdog.map(|watchdog| now + watchdog.interval),
             look_at: policy.hung_calls.map(|grace| now + grace / 4),
-            policy: policy.clone(),
+            policy,
             question: None,
             overdue: None,
             calls: plugin.calls_made(),
@@ -117,7 +122,14 @@ impl Watch {
         if calls != self.calls || is_used {
             (self.calls, self.used_at) = (calls, now);
         }
-        self.question.is_none() && now.saturating_duration_since(self.used_at) >= after
+        if self.question.is_some() || now.saturating_duration_since(self.used_at) < after {
+            return false;
+        }
+        let may_stop = self.policy.may_stop.as_ref().is_none_or(MayStop::ask);
+        if !may_stop {
+            self.used_at = now;
+        }
+        may_stop
     }
 }
 

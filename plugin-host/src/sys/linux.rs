@@ -11,16 +11,17 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use interprocess::local_socket::Listener;
-use plugin_core::__host::lock;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use plugin_core::__host::{lock, process_start_time};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tempfile::TempDir;
 
 use crate::output::StreamName;
+use crate::process::Watched;
 
 /// How much one read of a plugin's output takes at most: what a pipe of Linux holds.
 const READ_LEN: usize = 64 * 1024;
@@ -50,8 +51,19 @@ pub(crate) struct ProcessHandle {
     /// Names the process even when another part of the host has waited for it and its id is used again.
     /// `None` when that had happened before the descriptor could be had.
     descriptor: Option<OwnedFd>,
-    /// `None` once the process has been waited for, from when on its id may be somebody else's.
+    /// `None` once the process has been waited for, from when on its id may be somebody else's; always if it is no child.
     child: Mutex<Option<Child>>,
+    /// What there is instead of a child.
+    stranger: Option<Stranger>,
+}
+
+/// A process that was there before, and is known by its descriptor.
+#[derive(Debug)]
+struct Stranger {
+    /// Can be read once the process is let go.
+    let_go: OwnedFd,
+    /// How long the process had run when it was found.
+    age: Duration,
 }
 
 impl ProcessHandle {
@@ -70,7 +82,45 @@ impl ProcessHandle {
             }
         };
         let group = pid.filter(|_| !shares_stdin);
-        Ok(Self { group, descriptor, child: Mutex::new(Some(child)) })
+        Ok(Self { group, descriptor, child: Mutex::new(Some(child)), stranger: None })
+    }
+
+    /// Takes over a process that is no child, if it is the one that started at this time. `NotFound` if it is not.
+    pub(crate) fn adopt(id: u32, start_time: u64) -> io::Result<Self> {
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
+        let gone = |error: io::Error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::SRCH | Errno::NOENT) => io::ErrorKind::NotFound.into(),
+            _ => error,
+        };
+        let descriptor =
+            rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| gone(error.into()))?;
+        let found = process_start_time(id).map_err(gone)?;
+        let group = rustix::process::getpgid(Some(pid)).map_err(|error| gone(error.into()))?;
+        // What was read by the number is of the process of the descriptor only if that lives still.
+        if found != start_time || has_ended(&descriptor) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let let_go = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let stranger = Stranger { let_go, age: age(start_time) };
+        Ok(Self {
+            group: (group == pid).then_some(group),
+            descriptor: Some(descriptor),
+            child: Mutex::new(None),
+            stranger: Some(stranger),
+        })
+    }
+
+    /// How long the process had run when it was taken over; nothing for a child.
+    pub(crate) fn age(&self) -> Duration {
+        self.stranger.as_ref().map_or(Duration::ZERO, |stranger| stranger.age)
+    }
+
+    /// Ends [`watch`], unless the process is a child.
+    pub(crate) fn let_go(&self) {
+        if let Some(stranger) = &self.stranger {
+            // Fails only when it has been let go two to the sixty-fourth times.
+            let _ = rustix::io::write(&stranger.let_go, &1_u64.to_ne_bytes());
+        }
     }
 
     /// Waits until somebody connects to `listener`.
@@ -95,9 +145,22 @@ impl ProcessHandle {
     /// Kills the process and its process group, unless the process has been waited for.
     pub(crate) fn kill(&self) {
         let child = lock(&self.child);
-        if child.is_some() {
-            self.kill_group();
+        match (&self.stranger, &self.descriptor) {
+            (Some(_), Some(descriptor)) => self.kill_stranger(descriptor),
+            _ if child.is_some() => self.kill_group(),
+            _ => {}
         }
+    }
+
+    /// Kills a process that is no child, and its group. The group has no descriptor, only a number, which is that of the
+    /// process as long as that lives: so it is stopped first, and does not end by itself meanwhile.
+    fn kill_stranger(&self, descriptor: &OwnedFd) {
+        // Both fail only when it has ended, and the number of its group may then be somebody else's.
+        let is_stopped = rustix::process::pidfd_send_signal(descriptor, Signal::STOP).is_ok();
+        if let Some(group) = self.group.filter(|_| is_stopped && !has_ended(descriptor)) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+        let _ = rustix::process::pidfd_send_signal(descriptor, Signal::KILL);
     }
 
     /// Call it with the lock held and the child in place: until it is waited for, its id is its own.
@@ -118,6 +181,9 @@ impl ProcessHandle {
     /// Waits for the process, which has ended, and kills what it left in its group. `None` when another
     /// part of the host has waited for it.
     fn reap(&self) -> Option<ExitStatus> {
+        if self.stranger.is_some() {
+            return None;
+        }
         let mut child = lock(&self.child);
         self.kill_group();
         child.take()?.wait().ok()
@@ -130,7 +196,7 @@ pub(crate) fn watch(
     stdout: Option<Pipe>,
     stderr: Option<Pipe>,
     mut give: impl FnMut(StreamName, &[u8]),
-) -> Option<ExitStatus> {
+) -> Watched {
     let mut buffer = vec![0; READ_LEN];
     let mut streams: Vec<(StreamName, File)> = Vec::new();
     for (name, pipe) in [(StreamName::Stdout, stdout), (StreamName::Stderr, stderr)] {
@@ -140,12 +206,15 @@ pub(crate) fn watch(
             streams.push((name, File::from(pipe)));
         }
     }
-    let Some(descriptor) = &process.descriptor else { return process.reap() };
+    let Some(descriptor) = &process.descriptor else { return Watched::Ended(process.reap()) };
+    let let_go = process.stranger.as_ref().map(|stranger| stranger.let_go.as_fd());
     loop {
-        let ended = wait(descriptor.as_fd(), &streams);
+        let seen = wait(descriptor.as_fd(), let_go, &streams);
         streams.retain_mut(|(name, pipe)| read_some(*name, pipe, &mut buffer, &mut give));
-        if ended {
-            break;
+        match seen {
+            Seen::Ended => break,
+            Seen::LetGo => return Watched::LetGo,
+            Seen::Other => {}
         }
     }
     let mut read = 0;
@@ -161,19 +230,53 @@ pub(crate) fn watch(
             break;
         }
     }
-    process.reap()
+    Watched::Ended(process.reap())
 }
 
-/// Waits until the process has ended or one of the pipes has something; whether it has ended.
-fn wait(descriptor: BorrowedFd<'_>, streams: &[(StreamName, File)]) -> bool {
+/// Why the thread that watches a process is awake.
+enum Seen {
+    Ended,
+    LetGo,
+    /// A pipe has something, or nothing has happened.
+    Other,
+}
+
+/// Waits until the process has ended, it is let go, or one of the pipes has something.
+fn wait(descriptor: BorrowedFd<'_>, let_go: Option<BorrowedFd<'_>>, streams: &[(StreamName, File)]) -> Seen {
     let mut fds = vec![PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
     fds.extend(streams.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)));
+    fds.extend(let_go.map(|let_go| PollFd::from_borrowed_fd(let_go, PollFlags::IN)));
     match poll(&mut fds, None) {
-        Ok(_) => !fds[0].revents().is_empty(),
-        Err(Errno::INTR | Errno::AGAIN | Errno::NOMEM) => false,
+        Ok(_) if !fds[0].revents().is_empty() => Seen::Ended,
+        Ok(_) if let_go.is_some() && fds.last().is_some_and(|fd| !fd.revents().is_empty()) => Seen::LetGo,
+        Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::NOMEM) => Seen::Other,
         // The descriptors are ours and open, so nothing else can be wrong with them.
-        Err(_) => true,
+        Err(_) => Seen::Ended,
     }
+}
+
+/// Whether the process of a descriptor has ended.
+fn has_ended(descriptor: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(descriptor, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Who cannot be looked at is not to be signalled by its number.
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&now))).map_or(true, |count| count > 0)
+}
+
+/// How long ago a process started at this time, in ticks since the system did.
+fn age(start_time: u64) -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let since = Duration::try_from(now).unwrap_or_default();
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let millis = u128::from(start_time) * 1000 / u128::from(ticks);
+    since.saturating_sub(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+}
+
+/// The process at the other end of a connected socket, and whether it runs as the user of this one.
+pub(crate) fn peer(socket: &impl AsFd) -> io::Result<(u32, bool)> {
+    let credentials = rustix::net::sockopt::socket_peercred(socket)?;
+    let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
+    Ok((pid, credentials.uid == rustix::process::geteuid()))
 }
 
 /// Reads what a pipe holds, up to a buffer's length; whether more may come.
@@ -212,20 +315,6 @@ pub(crate) fn create_private_directories(path: &Path) -> io::Result<()> {
 /// The signal that ended a process, if one did.
 pub(crate) fn ending_signal(status: ExitStatus) -> Option<i32> {
     status.signal()
-}
-
-/// Bytes that nobody can guess.
-pub(crate) fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
-    let mut bytes = [0; LEN];
-    let mut have = 0;
-    while have < LEN {
-        match rustix::rand::getrandom(&mut bytes[have..], rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => have += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

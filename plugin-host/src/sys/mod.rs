@@ -5,13 +5,16 @@
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::file::{FileIdentity, executable_file, is_ours, may_execute, permissions};
+pub(crate) use linux::file::{
+    FileIdentity, executable_file, is_ours, is_ours_or_roots, is_same_file, may_be_filled_by_all,
+    may_be_written_by_all, may_execute, permissions,
+};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::program::{ProgramKind, blames_a_file, identify};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Pipe, ProcessHandle, configure, create_private_directories, ending_signal, is_same_user,
-    private_directory, random, watch,
+    Pipe, ProcessHandle, configure, create_private_directories, ending_signal, is_same_user, peer,
+    private_directory, watch,
 };
 
 #[cfg(not(target_os = "linux"))]

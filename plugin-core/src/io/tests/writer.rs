@@ -126,8 +126,8 @@ fn a_frame_that_its_caller_gave_up_in_the_middle_is_finished_before_the_next_one
         }
     };
     assert!(matches!(result, Err(WriteError::Unfinished)), "{result:?}");
-    // There is still no room: this one has not begun.
-    let result = writer.write(&[&frame(2, b"two")], Some(Instant::now() + STALL));
+    // There is still no room: this one has not begun. It must not be left to a thread that may write the rest by now.
+    let result = writer.write_through(&[&frame(2, b"two")], Some(Instant::now() + STALL));
     assert!(matches!(result, Err(WriteError::NoTurn)), "{result:?}");
     thread::scope(|scope| {
         let third = scope.spawn(|| writer.write(&[&frame(3, b"three")], Some(patience())));

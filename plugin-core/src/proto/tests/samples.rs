@@ -16,9 +16,11 @@ use crate::proto::codec::{Decoder, Message, decode, encode, encode_as};
 use crate::proto::frame::{Frame, FrameDecoder, HEADER_LEN, Header, Kind, Stage, seal};
 use crate::proto::handles::{self, Handle};
 use crate::proto::hello::{
-    Extension, HostHello, InstanceHello, PluginHello, Versions, WireLimits, preamble, read_preamble,
+    Extension, HostHello, InstanceHello, PluginHello, SECRET_LEN, Versions, WireLimits, preamble,
+    read_preamble,
 };
 use crate::proto::message::{CallPrefix, FailureMessage, RefuseMessage, ReleaseMessage, ShutdownMessage};
+use crate::proto::survival::{Secrets, Survival};
 use crate::record::{Field, Level, Record, Span, Value};
 use crate::shape::{DeserializeAs, PathBytes, Same, SerializeAs, Text};
 
@@ -216,6 +218,9 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::parts("parts", greet_header(), "world", true, 18),
         Sample::value("extension", Extension::spin(Duration::from_micros(20))),
         Sample::value("exclusive", Extension::exclusive()),
+        Sample::value("survive", Extension::survive(&survival())),
+        Sample::value("await-debugger", Extension::await_debugger()),
+        Sample::value("listens", Extension::listens(&survival().secrets.plugin)),
         Sample::handing_over("handing-over", subscribe_header(), (0_u64, 0_u32), &[Handle::OfSender(9)]),
         Sample::frame("release", Header::bare(Kind::Release), ReleaseMessage { objects: vec![9] }),
         Sample::frame("callback", callback_header(), (0_u64, 2_u64, 7_u64)),
@@ -316,6 +321,14 @@ pub(crate) fn golden() -> Vec<Sample> {
             &[Handle::OfSender(3), Handle::OfSender(4), Handle::OfReceiver(1)],
         ),
     ]
+}
+
+fn survival() -> Survival {
+    Survival {
+        linger: Duration::from_secs(60),
+        secrets: Secrets::new([1; SECRET_LEN], [2; SECRET_LEN]),
+        socket: b"/t/s".to_vec(),
+    }
 }
 
 fn extensions() -> Vec<Extension> {

@@ -45,6 +45,12 @@ impl FileIdentity {
     }
 }
 
+/// Whether two paths lead to one file.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Whether the user of this process may execute a file.
 pub(crate) fn may_execute(path: &Path) -> bool {
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
@@ -53,6 +59,22 @@ pub(crate) fn may_execute(path: &Path) -> bool {
 /// Whether a file belongs to the user of this process.
 pub(crate) fn is_ours(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Whether nobody but the user of this process, root, and those to whom they give the right can change a file.
+pub(crate) fn is_ours_or_roots(metadata: &Metadata) -> bool {
+    is_ours(metadata) || metadata.uid() == 0
+}
+
+/// Whether every user may write to a file.
+pub(crate) fn may_be_written_by_all(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o002 != 0
+}
+
+/// Whether every user may replace the files of others in a directory.
+pub(crate) fn may_be_filled_by_all(metadata: &Metadata) -> bool {
+    const STICKY: u32 = 0o1000;
+    may_be_written_by_all(metadata) && metadata.mode() & STICKY == 0
 }
 
 /// What the owner of a file, its group and others may do with it, as `chmod` counts.

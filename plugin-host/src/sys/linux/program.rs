@@ -23,6 +23,13 @@ pub(crate) enum ProgramKind {
     Unremarkable,
 }
 
+impl ProgramKind {
+    /// Whether it would be started, as far as can be seen.
+    pub(crate) fn is_startable(&self) -> bool {
+        matches!(self, Self::Unremarkable)
+    }
+}
+
 /// Whether the system's error is about the file rather than about its own limits.
 pub(crate) fn blames_a_file(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
