@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use plugin_host::{Launcher, Output};
 use tests::{Echo, EchoClient, Printer, PrinterClient};
 
-use crate::support::{in_time, well_behaved};
+use crate::support::{in_time, wait_for, well_behaved};
+
+/// The longest line; what is longer comes in pieces.
+const LONGEST: usize = 16 * 1024;
 
 /// A writer that the test can look into.
 #[derive(Clone, Default)]
@@ -57,16 +60,23 @@ pub(crate) fn nothing_that_is_printed_disturbs_calls() {
         let printer: PrinterClient = plugin.client().unwrap();
         let echo: EchoClient = plugin.client().unwrap();
         let garbage: Vec<u8> = (0..=255).cycle().take(10_000).collect();
-        let line_without_end = vec![b'x'; 1 << 20];
+        // Two of them are a mebibyte. Of more at once a host that is slow would lose some.
+        let half_a_line = vec![b'x'; 1 << 19];
+        let mut printed = 0;
         let protocol = b"\x89PLUG\r\n\x1a\x01\0\x01\0\0\0\0\0";
         for (number, bytes) in
-            [&b"a line\n"[..], b"no end", &line_without_end, &garbage, protocol, b"\0\0\0\n"]
+            [&b"a line\n"[..], b"no end", &half_a_line, &half_a_line, &garbage, protocol, b"\0\0\0\n"]
                 .into_iter()
                 .enumerate()
         {
             for to_stdout in [true, false] {
                 printer.print(to_stdout, bytes).unwrap();
                 assert_eq!(echo.number(number as u64).unwrap(), number as u64);
+            }
+            printed += bytes.len();
+            for captured in [&out, &err] {
+                // But for a line that may go on.
+                wait_for("the lines arrive", || captured.bytes().len() + LONGEST >= printed);
             }
         }
         plugin.shutdown().unwrap();
@@ -75,7 +85,7 @@ pub(crate) fn nothing_that_is_printed_disturbs_calls() {
             assert!(bytes.starts_with(b"a line\nno end"));
             // Broken into lines that a host can hold, and nothing lost.
             let longest = bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap();
-            assert_eq!(longest, 16 * 1024);
+            assert_eq!(longest, LONGEST);
             assert_eq!(bytes.iter().filter(|byte| **byte == b'x').count(), (1 << 20) + 10_000 / 256);
         }
     });
