@@ -21,6 +21,9 @@
 //! Whatever a plugin does, it is an error in the host and nothing more: it may panic, crash, print
 //! anything at any time or send garbage, and it may hang, if [`Launcher::call_timeout`] is set. [`PluginProcess`] says what becomes of the process.
 //!
+//! A plugin that is to be there again when it has failed is [supervised](Supervisor), and clients of it stay valid. Where a
+//! program does not name its plugins but has a directory for them, it has a [`PluginSet`].
+//!
 //! What a plugin logs arrives as `tracing` events of the host, and so does what it prints, unless
 //! [`Launcher::stdout`] and [`Launcher::stderr`] say otherwise.
 //!

@@ -564,3 +564,16 @@ fn a_client_keeps_what_it_was_given() {
     assert!(Client::with_timeout(&client, PATIENCE).write(1).is_ok());
     assert!(plugin.client::<tests::EchoClient>().is_err());
 }
+
+#[test]
+fn a_plugin_that_never_starts_again_takes_no_stack() {
+    let nest = Nest::new();
+    let policy = brisk().backoff(Duration::ZERO, Duration::ZERO).while_down(WhileDown::Fail);
+    let plugin = nest.fragile().supervise(policy).unwrap();
+    let mut events = plugin.events();
+    nest.break_it();
+    phoenix(&plugin).burn(1, 1).unwrap_err();
+    let failed = |event: &Event| matches!(event, Event::StartFailed { .. });
+    assert_eq!(events.by_ref().filter(failed).take(200).count(), 200);
+    plugin.shutdown().unwrap();
+}

@@ -27,6 +27,8 @@ pub(super) struct Keeper {
     pub(super) launcher: Box<Launcher>,
     /// What was there before the last swap, until the new one has proved itself.
     pub(super) previous: Option<Box<Launcher>>,
+    /// What was wrong with the last swap, until what was there before runs again.
+    rolled_back: Option<Outage>,
     /// The state of an old process, which ended before another one could take it over.
     pub(super) inheritance: Option<Vec<u8>>,
     initialise: Vec<Initialise>,
@@ -92,6 +94,7 @@ impl Keeper {
             core,
             launcher: Box::new(launcher),
             previous: None,
+            rolled_back: None,
             inheritance: None,
             initialise,
             policy,
@@ -140,12 +143,11 @@ impl Keeper {
 
     /// When there is something to do.
     fn next(&self) -> Option<Instant> {
-        let next = match &self.phase {
-            Phase::Up { watch, .. } => watch.next(),
+        match &self.phase {
+            Phase::Up { watch, .. } => watch.next().into_iter().chain(self.no_spare_before).min(),
             Phase::Backoff(until) => Some(*until),
             Phase::Asleep | Phase::Over => None,
-        };
-        next.into_iter().chain(self.no_spare_before).min()
+        }
     }
 
     /// Does what follows from what has happened, or from the time.
@@ -192,12 +194,12 @@ impl Keeper {
         self.core.line.interrupt(DisconnectCause::Restarting(Arc::new(outage.clone())));
         self.tell(&Event::Crashed { generation, outage: outage.clone() });
         let previous = self.previous.take().filter(|_| uptime < self.policy.healthy_after);
-        let Some(previous) = previous else { return self.failed(outage, uptime) };
-        // What took the place of another one a moment ago does not do.
-        self.exchange(previous);
-        self.failed(outage.clone(), uptime);
-        let generation = self.core.state().generation;
-        self.tell(&Event::RolledBack { generation, outage });
+        if let Some(previous) = previous {
+            // What took the place of another one a moment ago does not do.
+            self.exchange(previous);
+            self.rolled_back = Some(outage.clone());
+        }
+        self.failed(outage, uptime);
     }
 
     /// Starts this plugin from now on; gives what was started before.
@@ -210,14 +212,15 @@ impl Keeper {
         std::mem::replace(&mut self.launcher, launcher)
     }
 
-    /// Starts the plugin again after a failure, now or later, or gives up.
+    /// Has the plugin started again after a failure, at once or later, or gives up.
     fn failed(&mut self, outage: Outage, uptime: Duration) {
         match self.failures.add(outage, uptime, Instant::now(), chance()) {
-            Verdict::Restart(delay) if delay.is_zero() => self.start_again(),
             Verdict::Restart(delay) => {
-                let failures = self.failures.in_a_row();
-                self.tell(&Event::BackingOff { failures, delay });
-                self.phase = Phase::Backoff(Instant::now() + delay);
+                if !delay.is_zero() {
+                    let failures = self.failures.in_a_row();
+                    self.tell(&Event::BackingOff { failures, delay });
+                }
+                self.phase = Phase::Backoff(deadline_in(delay));
             }
             Verdict::GiveUp(gave_up) => self.give_up(gave_up),
         }
@@ -324,6 +327,9 @@ impl Keeper {
         drop(state);
         drop(woken);
         self.tell(&Event::Ready { generation, after: now.saturating_duration_since(self.down_since) });
+        if let Some(outage) = self.rolled_back.take() {
+            self.tell(&Event::RolledBack { generation, outage });
+        }
         let watch = Box::new(Watch::new(plugin, &self.policy, now));
         self.phase = Phase::Up { watch, since: now };
         // It may have ended before anybody looked.
