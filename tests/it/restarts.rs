@@ -1,7 +1,7 @@
 //! Ends one supervised plugin again and again, in five ways by turns, and counts what is left in the host: no thread, no
 //! descriptor, no child, not even a zombie, no file, and no memory. It has no test harness, whose threads would be counted.
 //!
-//! `SOAK_RESTARTS` is how often: `SOAK_RESTARTS=10000 cargo test --release -p tests --test restarts` takes about a minute.
+//! `SOAK_RESTARTS` is how often: `SOAK_RESTARTS=10000 cargo test --release -p tests --test restarts` takes a minute or two.
 
 // What only the other tests use.
 #![expect(dead_code, reason = "the other tests share these modules")]
@@ -55,6 +55,7 @@ fn work() {
     let restarts =
         std::env::var("SOAK_RESTARTS").ok().map_or(RESTARTS, |text| text.parse().expect("a number"));
     let nest = temporary_directory();
+    let empty = Held::now();
     let start = Instant::now();
     let bird = Bird::new(nest.path());
     // What is made once for the process.
@@ -70,24 +71,18 @@ fn work() {
             number += 1;
         }
         let look = || (Held::now(), files(&std::env::temp_dir()));
-        match &before {
-            Some(before) => {
-                wait_for(&format!("after {number} restarts there is {before:?}"), || look() == *before)
-            }
-            // The thread that watches the process of before may still be there.
-            None => before = Some(steady(look)),
-        }
-        memories.push(memory("self"));
-        println!("{} restarts: {:?}, {} KiB", number - CYCLE, before, memories[memories.len() - 1]);
+        // The threads of the process before the first look may still be there.
+        let (held, files) = *before.get_or_insert_with(|| steady(look));
+        wait_for(&format!("there are {held:?} and {files} files"), || look() == (held, files));
+        let memory = memory("self");
+        println!("{} restarts: {held:?}, {files} files, {memory} KiB", number - CYCLE);
+        memories.push(memory);
     }
     let (half, end) = (memories[memories.len() / 2 - 1], memories[memories.len() - 1]);
     assert!(end <= half + TOLERANCE, "the host grows from the first half to the second: {memories:?}");
     bird.plugin.shutdown().expect("it ends in order");
     drop(bird);
-    wait_for("no thread and no child is left", || {
-        let Held { threads, children, .. } = Held::now();
-        (threads, children) == (1, 0)
-    });
+    wait_for(&format!("{empty:?} is left"), || Held::now() == empty);
     let took = start.elapsed();
     println!("{number} restarts in {took:.1?}, {:.2?} each", took.div_f64(number as f64));
 }

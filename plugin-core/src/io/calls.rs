@@ -386,6 +386,10 @@ impl Calls {
         if waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Task) {
             state.tasks -= 1;
         }
+        if state.pause.is_some() {
+            // Other calls wait for whoever waits for this.
+            self.gone.notify_all();
+        }
         self.make_room(state);
         waiter
     }

@@ -25,6 +25,7 @@ mod lead;
 pub(crate) mod line;
 pub(crate) mod nested;
 pub(crate) mod objects;
+mod owner;
 pub(crate) mod parcel;
 pub(crate) mod reader;
 mod reading;
