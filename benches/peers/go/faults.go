@@ -279,6 +279,7 @@ func call(client *plugin.Client, caller Caller, called string, process int) {
 		time.Sleep(100 * time.Millisecond)
 		event("begin")
 		_, err := caller.Echo([]byte("panic"))
+		event("end")
 		select {
 		case err := <-other:
 			event("also the other call failed: %v", err)

@@ -230,6 +230,7 @@ fn call(plugin: &PluginProcess, called: &str) -> std::result::Result<(), Box<dyn
             wait_in_flight(plugin, 1)?;
             event("begin");
             let outcome = evil.act("panic");
+            event("end");
             let until = Instant::now() + Duration::from_secs(1);
             while !other.is_finished() && Instant::now() < until {
                 thread::yield_now();

@@ -1,6 +1,5 @@
 //! Runs a case in a process that is the host, and watches that from outside.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -157,9 +156,9 @@ pub(crate) fn run(system: &System, case: &Case) -> Outcome<String> {
     // Where this was built says nothing.
     let folder = system.program.parent().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
     let mut parts = Vec::new();
-    let mut seen = HashMap::new();
     let mut begin = Instant::now();
     let mut before = 0;
+    let mut end = None;
     let mut also = Vec::new();
     // What the host is told.
     let result = loop {
@@ -169,10 +168,15 @@ pub(crate) fn run(system: &System, case: &Case) -> Outcome<String> {
                 let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
                 match word {
                     "begin" => (begin, before) = (at, host.memory("VmRSS:")),
+                    // What is told later had happened by then.
+                    "end" => end = Some(at),
                     "also" => also.push(clean(rest)),
-                    "answer" => break format!("answered in {}", time(at - begin)),
-                    "error" => break format!("error in {}: {}", time(at - begin), shorten(rest)),
-                    _ => drop(seen.insert(word.to_owned(), rest.to_owned())),
+                    "answer" => break format!("answered in {}", time(end.unwrap_or(at) - begin)),
+                    "error" => {
+                        break format!("error in {}: {}", time(end.unwrap_or(at) - begin), shorten(rest));
+                    }
+                    // The plugin is ready.
+                    _ => {}
                 }
             }
             Err(RecvTimeoutError::Timeout) => break "**no answer**".to_owned(),
