@@ -32,6 +32,7 @@
 
 mod attach;
 mod attach_error;
+mod cgroup;
 mod copies;
 mod description;
 mod diagnose;
@@ -58,6 +59,7 @@ mod thread;
 
 pub use attach::ReattachInfo;
 pub use attach_error::{AttachCause, AttachError};
+pub use cgroup::CgroupCause;
 pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};
