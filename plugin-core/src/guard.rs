@@ -5,8 +5,9 @@
 //! plugin has a moment to end in order, and is killed with its children when that is over.
 
 use std::io;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex, lock, spawn, wait};
@@ -15,6 +16,9 @@ use crate::sys::{self, SocketTransport};
 /// How long a plugin may take to end once its host is gone: for what is to be written when values are dropped, as
 /// long as a person hardly notices.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The control group that the host has made for this process.
+static CGROUP: OnceLock<PathBuf> = OnceLock::new();
 
 /// Watches the host of a plugin, unless it is told to stand down.
 #[derive(Default)]
@@ -38,7 +42,7 @@ impl Guard {
                 pause(GRACE);
             }
             if !this.has_stood_down() {
-                sys::end_with_children();
+                end_with_children();
             }
         })?;
         Ok(guard)
@@ -62,8 +66,23 @@ impl Guard {
 pub(crate) fn end_soon() -> io::Result<()> {
     spawn("plugin guard", || {
         pause(GRACE);
-        sys::end_with_children();
+        end_with_children();
     })
+}
+
+/// Takes note of the control group that holds nothing but this process and what descends from it.
+pub(crate) fn set_cgroup(path: PathBuf) {
+    // A process has one host that starts it.
+    let _ = CGROUP.set(path);
+}
+
+/// Ends this process and its children, all that descend from it if it has a control group. Nothing of this program runs any
+/// more.
+pub(crate) fn end_with_children() {
+    if let Some(path) = CGROUP.get() {
+        sys::kill_own_cgroup(path);
+    }
+    sys::end_with_children();
 }
 
 /// Lets some time pass: there is nothing to wait for, such as what only another process does.

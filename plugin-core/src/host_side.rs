@@ -7,7 +7,8 @@ pub use crate::hooks::LifecycleClient;
 pub use crate::io::calls::{Account, Pause, PendingCall};
 pub use crate::io::connection::Connection;
 pub use crate::io::handshake::{
-    Greeted, HandshakeError, is_shown, receive_plugin_hello, send_host_hello, show,
+    Greeted, HandshakeError, is_shown, receive_plugin_hello, send_host_hello, send_host_preamble,
+    send_rest_of_host_hello, show,
 };
 pub use crate::io::host::{Events, StreamEnd};
 pub use crate::io::line::{Line, Place, Way, WhileDown, Woken};

@@ -5,7 +5,7 @@ mod hosts;
 mod lobby;
 pub(crate) mod threads;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use self::lobby::Lobby;
 use crate::conduct::{Conduct, PanicPolicy};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{PANIC_STATUS, end_after_panic};
-use crate::guard::Guard;
+use crate::guard::{self, Guard};
 use crate::io::connection::Connection;
 use crate::io::handshake::{HandshakeError, answer_host, receive_host_hello, refuse_host};
 use crate::io::reader::FrameReader;
@@ -145,6 +145,9 @@ fn run(registry: Registry) -> Result<(), Failure> {
     let guard = Guard::start(&socket).ok();
     let mut survival = None;
     let (reader, host) = greet(&registry, &transport, None, |host| {
+        if let Some(path) = host.cgroup() {
+            guard::set_cgroup(sys::path_from_bytes(path.to_vec()).map_err(str::to_owned)?);
+        }
         if host.awaits_debugger() {
             debugger::wait(&registry);
         }
@@ -171,7 +174,7 @@ fn run(registry: Registry) -> Result<(), Failure> {
     if matches!(ended, ServeEnd::HostGone) {
         // What the program has printed is not to be lost, although nobody may read it.
         let _ = std::io::stdout().flush();
-        sys::end_with_children();
+        guard::end_with_children();
     }
     end(ended)
 }
@@ -281,6 +284,11 @@ fn start(registry: &Registry) -> Result<(), String> {
 /// thread that sleeps in a read of it does not notice.
 fn end_process(error: &std::io::Error) {
     let _ = writeln!(std::io::stderr(), "the connection to the host is broken, so this plugin ends: {error}");
+    if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
+        // The host is gone, and nobody else ends the children.
+        let _ = std::io::stdout().flush();
+        guard::end_with_children();
+    }
     std::process::exit(1);
 }
 

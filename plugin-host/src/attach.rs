@@ -36,7 +36,7 @@ const RECORD_NAME: &str = "plugin";
 /// Formats for people write it in this way:
 ///
 /// ```json
-/// {"pid":4711,"start_time":123456,"socket":"/tmp/plugin-x1y2z3/s","secret":"…","name":"kv","version":"1.0.0"}
+/// {"pid":4711,"start_time":123456,"socket":"/tmp/plugin-x1y2z3/s","secret":"…","name":"kv","version":"1.0.0","cgroup":null}
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReattachInfo {
@@ -48,6 +48,9 @@ pub struct ReattachInfo {
     pub(crate) secrets: Secrets,
     pub(crate) name: String,
     pub(crate) version: String,
+    /// The directory of the control group that the plugin has for itself.
+    #[serde(default)]
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 impl ReattachInfo {
@@ -83,7 +86,15 @@ impl ReattachInfo {
         };
         let (pid, start_time, secrets) = parse().ok_or(AttachCause::BadRecord { path })?;
         let socket = directory.join(SOCKET_NAME);
-        Ok(Self { pid, start_time, socket, secrets, name: String::new(), version: String::new() })
+        Ok(Self {
+            pid,
+            start_time,
+            socket,
+            secrets,
+            name: String::new(),
+            version: String::new(),
+            cgroup: None,
+        })
     }
 }
 
@@ -169,6 +180,9 @@ impl Launcher {
             io::ErrorKind::NotFound => AttachCause::AnotherProcess { pid },
             _ => AttachCause::Io(Arc::new(error)),
         })?;
+        if let Some(group) = info.cgroup.as_ref().and_then(|path| sys::Cgroup::of_process(pid, path)) {
+            handle.set_cgroup(group);
+        }
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let hello = settings.hello(&self.handshake, max_log_level());
         let said = show(&info.secrets.host, &*transport, deadline)

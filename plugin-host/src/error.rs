@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cgroup::CgroupCause;
 use crate::copies::CopyCause;
 use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
@@ -83,6 +84,13 @@ pub enum LaunchCause {
         /// Why.
         cause: CopyCause,
     },
+    /// There is no [control group](crate::Launcher::cgroup) for it.
+    Cgroup {
+        /// The directory in which it was to be.
+        parent: PathBuf,
+        /// Why.
+        cause: CgroupCause,
+    },
     /// [`Launcher::current_exe`](crate::Launcher::current_exe) was called in a plugin.
     InsidePlugin,
     /// The host could not prepare the start: it may have no more descriptors, threads or temporary files.
@@ -157,6 +165,7 @@ impl LaunchCause {
             Self::InterpreterMissing { .. } => "interpreter-missing",
             Self::BadDirectory { .. } => "bad-directory",
             Self::PrivateCopy { .. } => "private-copy",
+            Self::Cgroup { .. } => "cgroup",
             Self::InsidePlugin => "inside-plugin",
             Self::Setup(_) => "setup-failed",
             Self::Spawn(_) => "spawn-failed",
@@ -231,6 +240,9 @@ impl fmt::Display for LaunchCause {
             ),
             Self::PrivateCopy { directory, cause } => {
                 write!(f, "there is no private copy of it in `{}`: {cause}", directory.display())
+            }
+            Self::Cgroup { parent, cause } => {
+                write!(f, "there is no control group for it in `{}`: {cause}", parent.display())
             }
             Self::InsidePlugin => f.write_str(
                 "this process is itself a plugin, and starting itself again would never end; \
@@ -409,6 +421,14 @@ pub enum ShutdownError {
         /// Its process id.
         id: u32,
     },
+    /// It has ended, and what it has started was killed and has not ended within five seconds, or its
+    /// [control group](crate::Launcher::cgroup) cannot be removed.
+    Remains {
+        /// The name of the plugin.
+        plugin: String,
+        /// The directory of the control group.
+        cgroup: PathBuf,
+    },
     /// It runs on threads, which cannot be killed, and some methods of it have not ended in time.
     StillRuns {
         /// The name of the plugin.
@@ -447,6 +467,12 @@ impl fmt::Display for ShutdownError {
                 f,
                 "plugin `{plugin}` (process {id}) was killed but the system has not ended it; \
                  it waits for a device or a file system that does not answer"
+            ),
+            Self::Remains { plugin, cgroup } => write!(
+                f,
+                "plugin `{plugin}` has ended and left processes or groups in `{}` that cannot be removed; those that \
+                 `cgroup.procs` names there wait for a device or a file system that does not answer",
+                cgroup.display()
             ),
             Self::StillRuns { plugin, methods: 0, after } => write!(
                 f,

@@ -56,6 +56,8 @@ pub struct Launcher {
     /// How long a plugin waits for another host when this one is gone, if it is to.
     pub(crate) linger: Option<Duration>,
     pub(crate) awaits_debugger: bool,
+    /// Where each process gets a control group.
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 impl Launcher {
@@ -105,6 +107,7 @@ impl Launcher {
             clears_environment: false,
             linger: None,
             awaits_debugger: false,
+            cgroup: None,
         }
     }
 
@@ -301,6 +304,45 @@ impl Launcher {
     #[must_use]
     pub fn survive_host(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);
+        self
+    }
+
+    /// Gives each process of the plugin a control group of its own in `parent`, so that nothing that it starts outlives it:
+    /// neither a daemon, nor what has left the process group or has been orphaned in another way.
+    ///
+    /// `parent` is a directory of cgroup version 2 in which this user may make groups, and this program has to be in it or
+    /// below it unless it runs as root. In a unit of systemd with `Delegate=yes` that is the unit's own cgroup:
+    ///
+    /// ```no_run
+    /// use std::fs;
+    /// use plugin_host::Launcher;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let groups = fs::read_to_string("/proc/self/cgroup")?;
+    /// let own = groups.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup version 2")?;
+    /// let plugin = Launcher::new("plugins/english").cgroup(format!("/sys/fs/cgroup{own}")).spawn()?;
+    /// // …
+    /// plugin.shutdown()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The group is called `plugin-<process id of the host>-<random>`. At the end of the plugin, however it ends, all
+    /// that runs in it is killed, and the group is removed; [`PluginProcess::shutdown`] waits for that, five seconds at
+    /// most. When the host is killed, the plugin kills its own group; the empty directory stays until the next plugin is started
+    /// with the same `parent`. A plugin that [outlives its host](Self::survive_host) keeps its group, also with the next host.
+    ///
+    /// The host puts the process into its group as soon as it has started it, and says hello after that. What a program
+    /// starts before it has read that, as a shell script can, may be left out; a plugin that calls [`plugin_core::serve`]
+    /// first in its `main` cannot. Nor does it bind a plugin that means to leave: it has the rights of its user, and may move
+    /// to another group that these allow.
+    ///
+    /// # Errors
+    /// [`spawn`](Self::spawn) fails with [`LaunchCause::Cgroup`] when there is no such group, before or right after the
+    /// process is started. The kernel has to be Linux 5.14 or later.
+    #[must_use]
+    pub fn cgroup(mut self, parent: impl AsRef<Path>) -> Self {
+        self.cgroup = Some(absolute(parent.as_ref()));
         self
     }
 

@@ -35,6 +35,7 @@
 
 mod attach;
 mod attach_error;
+mod cgroup;
 mod copies;
 mod description;
 mod diagnose;
@@ -61,6 +62,7 @@ mod thread;
 
 pub use attach::ReattachInfo;
 pub use attach_error::{AttachCause, AttachError};
+pub use cgroup::CgroupCause;
 pub use copies::CopyCause;
 pub use description::{Description, InstanceDescription, MethodDescription};
 pub use error::{ClientError, Difference, LaunchCause, LaunchError, ShutdownError};

@@ -278,7 +278,8 @@ impl PluginProcess {
     ///
     /// Takes the [`shutdown_timeout`](crate::Launcher::shutdown_timeout) at most, one second more for the last
     /// log records and lines to be delivered, one for the last replies if a child of the plugin holds the connection
-    /// open, and five more if the system cannot kill the process. Methods
+    /// open, and five more if the system cannot kill the process, or what it has started in its
+    /// [control group](crate::Launcher::cgroup). Methods
     /// that still run when three quarters of the timeout are over are cut off, and their calls fail. To shut
     /// down a plugin once more changes nothing and gives the same result.
     ///
@@ -303,6 +304,7 @@ impl PluginProcess {
         let end = end.or_else(|| self.process.kill());
         self.peer.connection.close(DisconnectCause::ShutDown);
         self.relay.wait_done(RELAY_TIMEOUT);
+        let remains = end.as_ref().and_then(|_| self.remains());
         let plugin = self.peer.description.name.clone();
         if let (Some(_), Some(cause)) = (&end, given_up) {
             return Err(ShutdownError::Disconnected { plugin, cause });
@@ -316,8 +318,15 @@ impl PluginProcess {
             {
                 Err(ShutdownError::Failed { plugin, end })
             }
-            Some(_) => Ok(()),
+            Some(_) => remains.map_or(Ok(()), Err),
         }
+    }
+
+    /// Waits until nothing is left of the plugin, which has ended; why that is not so.
+    fn remains(&self) -> Option<ShutdownError> {
+        let is_cleared = self.process.wait_cleared();
+        let cgroup = self.process.cgroup().filter(|_| !is_cleared)?.to_owned();
+        Some(ShutdownError::Remains { plugin: self.peer.description.name.clone(), cgroup })
     }
 
     /// Kills the plugin with its children at once. Calls that wait for it fail.
@@ -334,7 +343,7 @@ impl PluginProcess {
         self.peer.connection.close(DisconnectCause::Killed);
         self.relay.wait_done(RELAY_TIMEOUT);
         match end {
-            Some(_) => Ok(()),
+            Some(_) => self.remains().map_or(Ok(()), Err),
             None => {
                 Err(ShutdownError::Unkillable { plugin: self.peer.description.name.clone(), id: self.id() })
             }
@@ -366,6 +375,10 @@ impl Drop for PluginProcess {
         };
         self.peer.connection.close(cause);
         self.relay.wait_done(RELAY_TIMEOUT);
+        if self.process.end().is_some() {
+            // What remains is told by the thread that watches it.
+            let _ = self.process.wait_cleared();
+        }
         if let Ties::Survivor(info) = &self.ties {
             survival::remove(&info.socket);
         }

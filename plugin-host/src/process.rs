@@ -1,5 +1,6 @@
 //! The process of a plugin. The only file that decides when processes are started, waited for and killed.
 
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,6 +11,7 @@ use interprocess::local_socket::Listener;
 use plugin_core::__host::{Condvar, lock, wait};
 use plugin_core::ProcessEnd;
 
+use crate::cgroup::CgroupCause;
 use crate::lines::{LineSplitter, Tail};
 use crate::output::StreamName;
 use crate::sys;
@@ -35,6 +37,8 @@ pub(crate) struct Process {
 #[derive(Default)]
 struct State {
     end: Option<Arc<ProcessEnd>>,
+    /// Once that is known, whether nothing is left in the control group of the process, nor the group.
+    is_cleared: Option<bool>,
     stderr: Tail,
 }
 
@@ -103,6 +107,16 @@ impl Process {
         Ok(process)
     }
 
+    /// Puts the process into a control group, which ends with it.
+    pub(crate) fn enter(&self, group: sys::NewCgroup) -> Result<(), CgroupCause> {
+        self.handle.enter(group)
+    }
+
+    /// The directory of its control group, if it has one for itself.
+    pub(crate) fn cgroup(&self) -> Option<&Path> {
+        self.handle.cgroup().map(sys::Cgroup::path)
+    }
+
     /// Watches a process no more that is left to itself. A child is watched to its end all the same, since somebody has to wait
     /// for it.
     pub(crate) fn let_go(&self) {
@@ -132,6 +146,21 @@ impl Process {
                 return Some(Arc::clone(end));
             }
             state = wait(&self.ended, state, Some(deadline))?;
+        }
+    }
+
+    /// Waits until nothing is left of a process that has ended; whether that is so.
+    pub(crate) fn wait_cleared(&self) -> bool {
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(is_cleared) = state.is_cleared {
+                return is_cleared;
+            }
+            match wait(&self.ended, state, Some(deadline)) {
+                Some(guard) => state = guard,
+                None => return false,
+            }
         }
     }
 
@@ -171,11 +200,33 @@ impl Process {
             splitters[stream as usize].finish(|line| give(stream, line));
         }
         let Watched::Ended(status) = status else { return };
+        let cgroup = self.handle.cgroup();
+        // Before anybody learns that it has ended.
+        cgroup.inspect(|cgroup| cgroup.kill());
         let mut state = lock(&self.state);
+        state.is_cleared = cgroup.is_none().then_some(true);
         state.end = Some(Arc::new(ProcessEnd::new(status, self.started.elapsed(), state.stderr.lines())));
         drop(state);
         self.ended.notify_all();
         observer.ended();
+        // Others wait for what it holds.
+        drop(observer);
+        if let Some(cgroup) = cgroup {
+            self.clear(cgroup);
+        }
+    }
+
+    fn clear(&self, cgroup: &sys::Cgroup) {
+        let cleared = cgroup.clear(Instant::now() + KILL_TIMEOUT);
+        if let Err(error) = &cleared {
+            let (id, path) = (self.id, cgroup.path().display());
+            tracing::warn!(
+                pid = id,
+                "what process {id} has left in `{path}` cannot be ended or removed: {error}"
+            );
+        }
+        lock(&self.state).is_cleared = Some(cleared.is_ok());
+        self.ended.notify_all();
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{
-    Extension, Greeted, HandshakeError, HostHello, Transport, receive_plugin_hello, send_host_hello,
+    Extension, Greeted, HandshakeError, HostHello, Transport, path_to_bytes, receive_plugin_hello,
+    send_host_hello, send_host_preamble, send_rest_of_host_hello,
 };
 use plugin_core::{Handshake, ProcessEnd};
 
+use crate::cgroup::CgroupCause;
 use crate::copies::CopyCause;
 use crate::diagnose::diagnose;
 use crate::endpoint::{Endpoint, HostEnd};
@@ -21,6 +23,7 @@ use crate::process::{EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
 use crate::report::Reporter;
 use crate::survival::Wish;
+use crate::sys::NewCgroup;
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
@@ -53,11 +56,19 @@ impl Launcher {
         if awaits_debugger {
             hello.extensions.push(Extension::await_debugger());
         }
-        // The plugin looks for the hello as soon as it runs.
+        let cgroup = self.new_cgroup()?;
+        if let Some(cgroup) = &cgroup {
+            let path =
+                path_to_bytes(cgroup.path()).map_err(|reason| setup_cause(io::Error::other(reason)))?;
+            hello.extensions.push(Extension::cgroup(path));
+        }
+        // The plugin looks for the hello as soon as it runs. One that is to be in a group first sees its beginning only.
         let prepared = match &host_end {
+            HostEnd::Connected(transport) if cgroup.is_some() => send_host_preamble(&**transport, deadline),
             HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
             HostEnd::Waiting(_) => Ok(()),
         };
+        let waits = matches!(host_end, HostEnd::Connected(_)) && cgroup.is_some();
         let connection = Arc::new(OnceLock::new());
         let watcher = Watcher::new(source.clone(), Arc::clone(&connection), witness.clone());
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
@@ -75,10 +86,12 @@ impl Launcher {
         }
         let reporter = self.reporter();
 
-        let met = self
-            .greet(host_end, &hello, &connection, &process, deadline)
-            .map_err(|error| self.handshake_cause(error, &process))
-            .and_then(|greeted| self.accept(greeted, &process, deadline));
+        let entered = cgroup.map_or(Ok(()), |cgroup| self.enter(cgroup, &process));
+        let met = entered.and_then(|()| {
+            self.greet(host_end, waits, &hello, &connection, &process, deadline)
+                .map_err(|error| self.handshake_cause(error, &process))
+                .and_then(|greeted| self.accept(greeted, &process, deadline))
+        });
         let connected = met.and_then(|greeted| {
             relay.set_name(&greeted.hello.name);
             let ties = ties(wish, &greeted, &process).map_err(setup_cause)?;
@@ -98,6 +111,10 @@ impl Launcher {
             }
             drop(source);
             relay.wait_done(EXIT_GRACE);
+            if process.end().is_some() {
+                // What remains is told by the thread that watches it.
+                let _ = process.wait_cleared();
+            }
         }
         connected
     }
@@ -120,6 +137,24 @@ impl Launcher {
         }
     }
 
+    /// A control group for the next process, if it is to have one.
+    fn new_cgroup(&self) -> Result<Option<NewCgroup>, LaunchCause> {
+        let Some(parent) = &self.cgroup else { return Ok(None) };
+        NewCgroup::create(parent).map(Some).map_err(|cause| self.cgroup_cause(cause))
+    }
+
+    /// Puts a process into its control group.
+    fn enter(&self, cgroup: NewCgroup, process: &Process) -> Result<(), LaunchCause> {
+        process.enter(cgroup).map_err(|cause| {
+            process.kill();
+            self.cgroup_cause(cause)
+        })
+    }
+
+    fn cgroup_cause(&self, cause: CgroupCause) -> LaunchCause {
+        LaunchCause::Cgroup { parent: self.cgroup.clone().unwrap_or_default(), cause }
+    }
+
     /// Makes sure that a plugin is for this application.
     fn accept(&self, greeted: Greeted, process: &Process, deadline: Instant) -> Result<Greeted, LaunchCause> {
         let theirs = Handshake::from_wire(greeted.hello.application.clone(), greeted.hello.protocol);
@@ -133,10 +168,12 @@ impl Launcher {
         Ok(greeted)
     }
 
-    /// Waits for the plugin to connect, where it has to, and for its hello.
+    /// Waits for the plugin to connect, where it has to, and for its hello. One that is connected may wait for the rest of
+    /// the host's.
     fn greet(
         &self,
         host_end: HostEnd,
+        waits: bool,
         hello: &HostHello,
         connection: &OnceLock<Arc<dyn Transport>>,
         process: &Process,
@@ -156,7 +193,10 @@ impl Launcher {
             // It ended before there was a connection that its end could shut down.
             transport.shut_down();
         }
-        receive_plugin_hello(transport, self.settings.limits, deadline)
+        let said = if waits { send_rest_of_host_hello(&*transport, hello, deadline) } else { Ok(()) };
+        // A plugin that refuses may have closed the connection by now, and has said why.
+        let greeted = receive_plugin_hello(transport, self.settings.limits, deadline)?;
+        said.map_err(HandshakeError::Io).map(|()| greeted)
     }
 
     /// Ends a process that did not say hello, and says why it is refused.
@@ -174,7 +214,7 @@ impl Launcher {
 /// What binds a fresh plugin to this program. One that was built without the means to outlive its host does not.
 fn ties(wish: Option<Wish>, greeted: &Greeted, process: &Process) -> io::Result<Ties> {
     let wish = wish.filter(|wish| greeted.hello.shows(&wish.survival.secrets.plugin));
-    let info = wish.map(|wish| wish.granted(process.id(), &greeted.hello.name, &greeted.hello.version));
+    let info = wish.map(|wish| wish.granted(process, &greeted.hello.name, &greeted.hello.version));
     match info.transpose() {
         Ok(info) => Ok(info.map_or(Ties::Child, Ties::Survivor)),
         Err(error) => {

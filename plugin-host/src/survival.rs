@@ -8,6 +8,7 @@ use plugin_core::__host::{Secrets, Survival, path_to_bytes, process_start_time, 
 use tempfile::TempDir;
 
 use crate::attach::ReattachInfo;
+use crate::process::Process;
 use crate::sys;
 
 /// The name of the socket in its directory: short, because the whole path has to fit into 107 bytes.
@@ -33,7 +34,8 @@ impl Wish {
     }
 
     /// What is to be known of the plugin, which has said hello. The directory is its own from now on.
-    pub(crate) fn granted(self, pid: u32, name: &str, version: &str) -> io::Result<ReattachInfo> {
+    pub(crate) fn granted(self, process: &Process, name: &str, version: &str) -> io::Result<ReattachInfo> {
+        let pid = process.id();
         // The process is a child that nobody has waited for, so the id is its own.
         let start_time = process_start_time(pid)?;
         Ok(ReattachInfo {
@@ -43,6 +45,7 @@ impl Wish {
             secrets: self.survival.secrets,
             name: name.to_owned(),
             version: version.to_owned(),
+            cgroup: process.cgroup().map(Path::to_owned),
         })
     }
 }

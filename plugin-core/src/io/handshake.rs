@@ -34,6 +34,27 @@ pub fn send_host_hello(transport: &dyn Transport, hello: &HostHello, deadline: I
     send_hello(transport, hello, Some(deadline))
 }
 
+/// Says only the first bytes of that, by which a plugin knows at its first look that a host has started it. It does nothing before
+/// it has the rest.
+///
+/// # Errors
+/// Those of the system, and `TimedOut` at `deadline`.
+pub fn send_host_preamble(transport: &dyn Transport, deadline: Instant) -> io::Result<()> {
+    write_all(transport, &preamble(WIRE_VERSIONS), Some(deadline))
+}
+
+/// Says the rest.
+///
+/// # Errors
+/// Those of the system, and `TimedOut` at `deadline`.
+pub fn send_rest_of_host_hello(
+    transport: &dyn Transport,
+    hello: &HostHello,
+    deadline: Instant,
+) -> io::Result<()> {
+    send_frame(transport, Kind::Hello, hello, Some(deadline))
+}
+
 /// Waits for the hello of a plugin.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! What host and plugin say in their hellos so that the plugin can outlive its host and be found by the next one.
+//! What host and plugin say in their hellos so that the plugin can outlive its host and be found by the next one, and
+//! that nothing of it does which should not.
 
 use core::time::Duration;
 
@@ -54,6 +55,10 @@ const SURVIVE: u32 = 2;
 /// empty.
 const AWAIT_DEBUGGER: u32 = 3;
 
+/// The key of the extension of [`HostHello`] that names the control group that holds nothing but the plugin and what it
+/// starts: the bytes of a path.
+const CGROUP: u32 = 4;
+
 /// The key of the extension of [`PluginHello`] that says that the plugin listens for further hosts: its secret.
 const LISTENS: u32 = 2;
 
@@ -71,6 +76,12 @@ impl Extension {
     #[must_use]
     pub fn await_debugger() -> Self {
         Self { key: AWAIT_DEBUGGER, value: Vec::new() }
+    }
+
+    /// Names the control group of a plugin.
+    #[must_use]
+    pub fn cgroup(path: &[u8]) -> Self {
+        Self { key: CGROUP, value: path.to_vec() }
     }
 
     /// Says that the plugin listens for further hosts.
@@ -91,6 +102,12 @@ impl HostHello {
             secrets: Secrets::new(*host, *plugin),
             socket: socket.to_vec(),
         })
+    }
+
+    /// The path of the control group that the plugin may kill when it ends with its host.
+    pub(crate) fn cgroup(&self) -> Option<&[u8]> {
+        let extension = self.extensions.iter().find(|extension| extension.key == CGROUP);
+        extension.map(|extension| &*extension.value)
     }
 
     /// Whether the plugin is to wait for a debugger.

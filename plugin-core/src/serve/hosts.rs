@@ -13,7 +13,7 @@ use crate::io::server::ServeEnd;
 use crate::io::transport::Transport;
 use crate::panic::catch;
 use crate::plugin::Registry;
-use crate::sys::{self, Outputs};
+use crate::sys::Outputs;
 
 /// How long a host that has come may take to say hello, before the plugin waits for another one. It has it ready.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ fn end_alone(registry: Registry, lobby: &Lobby, last: Option<&Connection>) -> Re
     lobby.close();
     drop_all(registry);
     let _ = std::io::stdout().flush();
-    sys::end_with_children();
+    guard::end_with_children();
     Err(Failure { status: 1, message: None })
 }
 

@@ -1,5 +1,6 @@
 //! Unix: a socket pair, one end of which a plugin inherits as its standard input, or a named socket.
 
+pub(super) mod cgroup;
 pub(super) mod listen;
 pub(super) mod outputs;
 

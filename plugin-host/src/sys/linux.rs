@@ -1,5 +1,6 @@
 //! Linux: process descriptors and process groups.
 
+pub(crate) mod cgroup;
 pub(crate) mod file;
 pub(crate) mod program;
 
@@ -10,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use interprocess::local_socket::Listener;
@@ -20,6 +21,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tempfile::TempDir;
 
+use self::cgroup::{Cgroup, NewCgroup};
+use crate::cgroup::CgroupCause;
 use crate::output::StreamName;
 use crate::process::Watched;
 
@@ -55,6 +58,8 @@ pub(crate) struct ProcessHandle {
     child: Mutex<Option<Child>>,
     /// What there is instead of a child.
     stranger: Option<Stranger>,
+    /// Holds nothing but the process and what descends from it, if there is such a group.
+    cgroup: OnceLock<Cgroup>,
 }
 
 /// A process that was there before, and is known by its descriptor.
@@ -82,7 +87,13 @@ impl ProcessHandle {
             }
         };
         let group = pid.filter(|_| !shares_stdin);
-        Ok(Self { group, descriptor, child: Mutex::new(Some(child)), stranger: None })
+        Ok(Self {
+            group,
+            descriptor,
+            child: Mutex::new(Some(child)),
+            stranger: None,
+            cgroup: OnceLock::new(),
+        })
     }
 
     /// Takes over a process that is no child, if it is the one that started at this time. `NotFound` if it is not.
@@ -107,7 +118,29 @@ impl ProcessHandle {
             descriptor: Some(descriptor),
             child: Mutex::new(None),
             stranger: Some(stranger),
+            cgroup: OnceLock::new(),
         })
+    }
+
+    /// Puts a child into a control group, unless it has ended.
+    pub(crate) fn enter(&self, group: NewCgroup) -> Result<(), CgroupCause> {
+        // With the lock held, nobody here waits for it meanwhile, and its id stays its own.
+        let child = lock(&self.child);
+        let Some(child) = child.as_ref().filter(|_| self.is_ours()) else { return Ok(()) };
+        // Nobody else sets it.
+        let _ = self.cgroup.set(group.enter(child.id())?);
+        Ok(())
+    }
+
+    /// Takes note of the control group of a process that is no child.
+    pub(crate) fn set_cgroup(&self, group: Cgroup) {
+        // Nobody else sets it.
+        let _ = self.cgroup.set(group);
+    }
+
+    /// The control group that the process has for itself.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.get()
     }
 
     /// How long the process had run when it was taken over; nothing for a child.
@@ -142,13 +175,16 @@ impl ProcessHandle {
         }
     }
 
-    /// Kills the process and its process group, unless the process has been waited for.
+    /// Kills the process and its process group, unless the process has been waited for, and all in its control group.
     pub(crate) fn kill(&self) {
         let child = lock(&self.child);
         match (&self.stranger, &self.descriptor) {
             (Some(_), Some(descriptor)) => self.kill_stranger(descriptor),
             _ if child.is_some() => self.kill_group(),
             _ => {}
+        }
+        if let Some(cgroup) = self.cgroup() {
+            cgroup.kill();
         }
     }
 
@@ -166,16 +202,20 @@ impl ProcessHandle {
     /// Call it with the lock held and the child in place: until it is waited for, its id is its own.
     fn kill_group(&self) {
         let Some(descriptor) = &self.descriptor else { return };
-        // Another part of the host, or a system that was told to ignore SIGCHLD, may have waited for the
-        // process, and then the number of its group may belong to somebody else.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let is_ours = rustix::process::waitid(WaitId::PidFd(descriptor.as_fd()), look).is_ok();
-        if let Some(group) = self.group.filter(|_| is_ours) {
+        if let Some(group) = self.group.filter(|_| self.is_ours()) {
             // Fails only when nobody is left in the group.
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
         // Fails only when the process has ended.
         let _ = rustix::process::pidfd_send_signal(descriptor, Signal::KILL);
+    }
+
+    /// Whether nobody has waited for a child: another part of the host may have, or a system that was told to ignore
+    /// SIGCHLD, and then its number and that of its group may belong to somebody else.
+    fn is_ours(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let Some(descriptor) = &self.descriptor else { return false };
+        rustix::process::waitid(WaitId::PidFd(descriptor.as_fd()), look).is_ok()
     }
 
     /// Waits for the process, which has ended, and kills what it left in its group. `None` when another

@@ -5,6 +5,8 @@
 mod linux;
 
 #[cfg(target_os = "linux")]
+pub(crate) use linux::cgroup::{Cgroup, NewCgroup};
+#[cfg(target_os = "linux")]
 pub(crate) use linux::file::{
     FileIdentity, executable_file, is_ours, is_ours_or_roots, is_same_file, may_be_filled_by_all,
     may_be_written_by_all, may_execute, permissions,

@@ -1,0 +1,44 @@
+//! Control groups of Linux: what a process has started, wherever it has gone.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+/// What the names begin with of the groups that hosts make for plugins.
+const PREFIX: &str = "plugin-";
+
+/// Kills all processes in a control group that was made for this process, itself among them. Does nothing where this process is
+/// not in it any more, or was put into another one.
+pub(crate) fn kill_own_cgroup(path: &Path) {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+    let Ok(groups) = fs::read_to_string("/proc/self/cgroup") else { return };
+    if is_within(&groups, name) {
+        // Where it fails, the process group is still killed.
+        let _ = OpenOptions::new()
+            .write(true)
+            .open(path.join("cgroup.kill"))
+            .and_then(|mut it| it.write_all(b"1"));
+    }
+}
+
+/// Whether a process with these `/proc/<id>/cgroup` is in the group of a plugin that has this name, or below it. The rest of the
+/// path differs with the namespace; the name holds a random number.
+fn is_within(groups: &str, name: &str) -> bool {
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    name.starts_with(PREFIX) && group.is_some_and(|group| group.split('/').any(|part| part == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_group_of_a_plugin_is_its_own() {
+        let groups = "4:memory:/plugin-1-a\n0::/user.slice/plugin-7-b/inner\n";
+        assert!(is_within(groups, "plugin-7-b"));
+        for other in ["plugin-1-a", "plugin-7", "user.slice", "inner", ""] {
+            assert!(!is_within(groups, other), "{other}");
+        }
+        assert!(!is_within("4:memory:/plugin-1-a\n", "plugin-1-a"));
+    }
+}
