@@ -320,7 +320,11 @@ pub(crate) fn setup_cause(error: io::Error) -> LaunchCause {
 /// When a timeout that starts now is over. One that goes beyond the clock, as [`Duration::MAX`] does, is
 /// over in a year, which no program waits for.
 pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    later(Instant::now(), timeout)
+}
+
+/// The same, from `now` on.
+pub(crate) fn later(now: Instant, timeout: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    let now = Instant::now();
     now.checked_add(timeout).unwrap_or_else(|| now + YEAR)
 }

@@ -422,6 +422,68 @@ fn a_spare_process_takes_over() {
     wait_until_gone(spare);
 }
 
+/// When the time for another spare comes while none is wanted.
+#[test]
+fn a_plugin_that_was_given_up_costs_nothing() {
+    let nest = Nest::new();
+    // By its name the thread is found, of which the system keeps 15 bytes.
+    std::os::unix::fs::symlink(PHOENIX, nest.path("0")).unwrap();
+    let broken = format!("fails while {}", nest.path("broken").display());
+    let launcher = Launcher::new(nest.path("0")).arg(nest.path("journal")).arg("1").arg(broken);
+    let policy = brisk().warm_spare(true).max_restarts(0, PATIENCE);
+    let supervisor = Supervisor::new(launcher).policy(policy);
+    let mut events = supervisor.events();
+    let plugin = supervisor.spawn().unwrap();
+    let mut started = || {
+        next(&mut events, |event| match event {
+            Event::Started { id, .. } => Some(id),
+            _ => None,
+        })
+    };
+    started();
+    let spare = started();
+    nest.break_it();
+    kill_hard(spare);
+    next(&mut events, |event| matches!(event, Event::StartFailed { .. }).then_some(()));
+    phoenix(&plugin).burn(1, 1).unwrap_err();
+    next(&mut events, |event| matches!(event, Event::GaveUp(_)).then_some(()));
+    let keeper = fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|task| task.unwrap().path())
+        .find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "plugin keeper 0\n"))
+        .unwrap();
+    let sleeps = || fs::read_to_string(keeper.join("stat")).unwrap().contains(") S ");
+    let worked = || fs::read_to_string(keeper.join("schedstat")).unwrap();
+    wait_for("it rests for five times as long as it leaves spares alone", || {
+        let before = (sleeps(), worked());
+        std::thread::park_timeout(Duration::from_millis(100));
+        before == (sleeps(), worked()) && before.0
+    });
+}
+
+#[test]
+fn times_that_are_no_limits_are_none() {
+    let nest = Nest::new();
+    let policy = brisk()
+        .watchdog(Duration::MAX, Duration::MAX)
+        .hung_calls(Duration::MAX)
+        .idle_stop(Duration::MAX)
+        .drain_timeout(Duration::MAX)
+        .healthy_after(Duration::MAX)
+        .backoff(Duration::ZERO, Duration::MAX)
+        .warm_spare(true)
+        .while_down(WhileDown::Wait(Duration::MAX));
+    let plugin = nest.launcher("1").supervise(policy).unwrap();
+    let client = phoenix(&plugin);
+    for number in 0..3 {
+        client.burn(number, 1).unwrap_err();
+        client.version().unwrap();
+    }
+    plugin.restart().unwrap();
+    client.version().unwrap();
+    plugin.shutdown().unwrap();
+}
+
 #[test]
 fn a_shutdown_does_not_wait_for_a_start() {
     // Never says hello.

@@ -89,7 +89,8 @@ impl Failures {
         let Backoff { first, longest } = self.backoff;
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let delay = first.saturating_mul(factor).min(longest);
-        delay.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0))
+        let varied = delay.as_secs_f64() * (1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0));
+        Duration::try_from_secs_f64(varied).unwrap_or(Duration::MAX)
     }
 }
 
@@ -131,6 +132,15 @@ mod tests {
             let delay = delay(failures.add(outage(2), Duration::ZERO, now, chance));
             assert_eq!(delay.as_millis(), millis);
         }
+    }
+
+    #[test]
+    fn a_delay_may_be_as_long_as_there_are_times() {
+        let policy = Policy::default().backoff(Duration::MAX, Duration::MAX);
+        let mut failures = Failures::new(&policy);
+        let now = Instant::now();
+        failures.add(outage(1), Duration::ZERO, now, 1.0);
+        assert_eq!(delay(failures.add(outage(2), Duration::ZERO, now, 1.0)), Duration::MAX);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::watch::{Finding, Watch};
 use crate::error::{LaunchCause, LaunchError};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
-use crate::start::{Witness, deadline_in};
+use crate::start::{Witness, deadline_in, later};
 
 /// Brings a fresh process to where its predecessors were.
 pub(super) type Initialise = Arc<dyn Fn(&PluginProcess) -> Result<(), AnyError> + Send + Sync>;
@@ -143,11 +143,13 @@ impl Keeper {
 
     /// When there is something to do.
     fn next(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Up { watch, .. } => watch.next().into_iter().chain(self.no_spare_before).min(),
+        let next = match &self.phase {
+            Phase::Up { watch, .. } => watch.next(),
             Phase::Backoff(until) => Some(*until),
             Phase::Asleep | Phase::Over => None,
-        }
+        };
+        // While none is wanted the time may come and go.
+        next.into_iter().chain(self.no_spare_before.filter(|_| self.wants_spare())).min()
     }
 
     /// Does what follows from what has happened, or from the time.
@@ -354,14 +356,15 @@ impl Keeper {
         self.tell(&Event::Idle);
     }
 
+    /// Whether a process should be there that waits to take over.
+    fn wants_spare(&self) -> bool {
+        let is_wanted = self.policy.warm_spare && matches!(self.phase, Phase::Up { .. });
+        is_wanted && !self.core.is_stopping() && !self.core.state().last().describe().is_exclusive()
+    }
+
     /// Keeps a process that waits to take over, if the policy says so.
     fn keep_spare(&mut self) {
-        let last = Arc::clone(self.core.state().last());
-        if !self.policy.warm_spare
-            || last.describe().is_exclusive()
-            || !matches!(self.phase, Phase::Up { .. })
-            || self.core.is_stopping()
-        {
+        if !self.wants_spare() {
             return;
         }
         if self.spare.as_ref().is_some_and(|spare| spare.exited().is_none()) {
@@ -370,7 +373,7 @@ impl Keeper {
         let now = Instant::now();
         if self.spare.take().is_some() {
             // One that ends while it waits would end again.
-            self.no_spare_before = Some(now + self.policy.backoff.longest);
+            self.no_spare_before = Some(later(now, self.policy.backoff.longest));
         }
         if self.no_spare_before.is_some_and(|at| at > now) {
             return;
@@ -380,7 +383,7 @@ impl Keeper {
             Ok(spare) => self.spare = Some(spare),
             Err(misstart) => {
                 let outage = misstart.outage(&self.launcher);
-                self.no_spare_before = Some(now + self.policy.backoff.longest);
+                self.no_spare_before = Some(later(now, self.policy.backoff.longest));
                 self.tell(&Event::StartFailed { outage });
             }
         }

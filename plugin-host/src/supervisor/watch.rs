@@ -10,6 +10,7 @@ use plugin_core::CallError;
 use super::policy::{MayStop, Policy};
 use crate::peer::HealthFuture;
 use crate::plugin::PluginProcess;
+use crate::start::later;
 
 /// What is known of the process that calls go to.
 pub(super) struct Watch {
@@ -43,8 +44,8 @@ impl Watch {
             (policy.watchdog, policy.hung_calls) = (None, None);
         }
         Self {
-            ask_at: policy.watchdog.map(|watchdog| now + watchdog.interval),
-            look_at: policy.hung_calls.map(|grace| now + grace / 4),
+            ask_at: policy.watchdog.map(|watchdog| later(now, watchdog.interval)),
+            look_at: policy.hung_calls.map(|grace| later(now, grace / 4)),
             policy,
             question: None,
             overdue: None,
@@ -58,7 +59,7 @@ impl Watch {
     pub(super) fn next(&self) -> Option<Instant> {
         // Who is asked wakes the thread.
         let is_asked = self.question.is_some();
-        let idle_at = self.policy.idle_stop.map(|after| self.used_at + after).filter(|_| !is_asked);
+        let idle_at = self.policy.idle_stop.map(|after| later(self.used_at, after)).filter(|_| !is_asked);
         self.ask_at.filter(|_| !is_asked).into_iter().chain(self.look_at).chain(idle_at).min()
     }
 
@@ -84,7 +85,7 @@ impl Watch {
             return None;
         };
         self.question = None;
-        self.ask_at = Some(now + watchdog.interval);
+        self.ask_at = Some(later(now, watchdog.interval));
         match answer {
             Ok(()) => None,
             // Its end is noticed elsewhere, with its cause.
@@ -102,7 +103,7 @@ impl Watch {
             return None;
         }
         // Often enough that a method has a quarter more time than it was given at most.
-        self.look_at = Some(now + (grace / 4).max(Duration::from_millis(1)));
+        self.look_at = Some(later(now, (grace / 4).max(Duration::from_millis(1))));
         let oldest = self.plugin.oldest_abandoned_call();
         match (oldest, self.overdue) {
             (Some(call), Some((seen, since))) if call == seen => (now.saturating_duration_since(since)
