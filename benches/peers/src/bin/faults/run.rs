@@ -45,6 +45,7 @@ struct Host {
     events: Receiver<(Instant, String)>,
     errors: Receiver<String>,
     mark: String,
+    folder: PathBuf,
 }
 
 impl Host {
@@ -52,6 +53,10 @@ impl Host {
         let mark = format!("{}-{}", std::process::id(), now_in_nanos());
         let mut command = Command::new(&system.program);
         command.arg("fault").args(system.transport).args([case.how, case.called]).args(&system.raw);
+        // What processes that are killed leave there goes with it.
+        let folder = std::env::temp_dir().join(format!("faults-{mark}"));
+        fs::create_dir(&folder)?;
+        command.env("TMPDIR", &folder);
         command.env(MARK, &mark).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
         let mut process = command.spawn()?;
@@ -76,7 +81,7 @@ impl Host {
             let _ = BufReader::new(err).take(1 << 20).read_to_end(&mut text);
             let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
         })?;
-        Ok(Self { process, events, errors, mark })
+        Ok(Self { process, events, errors, mark, folder })
     }
 
     fn say_go_on(&mut self) {
@@ -122,7 +127,7 @@ impl Host {
             // It may have ended meanwhile.
             let _ = kill(id);
         }
-        Ok(())
+        Ok(fs::remove_dir_all(&self.folder)?)
     }
 }
 
