@@ -338,6 +338,22 @@ fn a_plugin_that_is_stopped_is_killed_and_started_again() {
     assert_ne!(client.id().unwrap(), first);
 }
 
+/// It is at work, and says no more about its health.
+#[test]
+fn a_plugin_that_runs_as_many_calls_as_it_takes_is_well() {
+    let nest = Nest::new();
+    let mut launcher = nest.launcher("1").arg("heir").max_in_flight(1);
+    let plugin = Arc::new(launcher.spawn().unwrap());
+    let client: PhoenixClient = plugin.client().unwrap();
+    let (path, done) = (nest.path("go"), nest.path("go"));
+    let call = start(move || client.wait_for(&path));
+    wait_for("it is at work", || plugin.in_flight() == 1);
+    plugin.health().unwrap();
+    fs::write(done, "").unwrap();
+    call.join().unwrap().unwrap();
+    plugin.health().unwrap();
+}
+
 #[test]
 fn a_method_that_hangs_is_ended_with_its_process() {
     let nest = Nest::new();
