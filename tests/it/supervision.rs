@@ -529,6 +529,14 @@ fn a_shutdown_does_not_wait_for_a_start() {
 }
 
 #[test]
+fn a_plugin_that_is_shut_down_at_once_ends_in_order() {
+    for _ in 0..20 {
+        let plugin = Nest::new().launcher("1").supervise(brisk()).unwrap();
+        plugin.shutdown().unwrap();
+    }
+}
+
+#[test]
 fn a_shutdown_ends_the_calls_that_wait() {
     let nest = Nest::new();
     let policy = brisk().backoff(PATIENCE, PATIENCE);

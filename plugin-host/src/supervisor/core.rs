@@ -48,7 +48,7 @@ pub(super) struct State {
     retired: Vec<Weak<PluginProcess>>,
     orders: VecDeque<Order>,
     /// A process that is not called yet.
-    starting: Option<Arc<Process>>,
+    pub(super) starting: Option<Arc<Process>>,
     /// Whether something may have happened: a process ended, somebody waits, a task woke up.
     is_poked: bool,
     /// Whether somebody waits for a plugin that was stopped since nobody used it.

@@ -335,6 +335,8 @@ impl Keeper {
             }
         };
         state.generation += 1;
+        // From now on it ends in order.
+        state.starting = None;
         let generation = state.generation;
         let before = state.last.replace(Arc::clone(&plugin));
         let woken = self.core.line.connect(ways);
