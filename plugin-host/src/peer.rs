@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plugin_core::__host::{Connection, Events, Greeted, LifecycleClient, Pause, Remote, Way};
-use plugin_core::{CallError, Client, DisconnectCause, Interface};
+use plugin_core::{CallError, Client, DisconnectCause, Interface, WhenFull};
 
 use crate::description::{Description, MethodDescription};
 use crate::error::ClientError;
@@ -87,10 +87,22 @@ impl Peer {
 
     /// Asks the plugin how it is, as a task; whether that is a call of it.
     pub(crate) fn health_async(&self, timeout: Duration) -> (HealthFuture, bool) {
-        match self.lifecycle("health") {
-            Some(hooks) => (Box::pin(hooks.with_timeout(timeout).health_async()), true),
-            None => (Box::pin(self.plugin_itself().ping_async(timeout)), false),
-        }
+        let ping = self.plugin_itself().ping_async(timeout);
+        let Some(hooks) = self.health_hook(timeout) else { return (Box::pin(ping), false) };
+        let health = hooks.health_async();
+        let asked = async move {
+            match health.await {
+                Err(CallError::Busy(_)) => ping.await,
+                answer => answer,
+            }
+        };
+        (Box::pin(asked), true)
+    }
+
+    /// What is asked for the health of the plugin. It does not wait for other calls to end: a plugin that has as many of
+    /// them as it takes is at work, and a sign of life is all that it can be asked for.
+    fn health_hook(&self, timeout: Duration) -> Option<LifecycleClient> {
+        Some(self.lifecycle("health")?.with_timeout(timeout).when_full(WhenFull::Fail))
     }
 
     fn plugin_itself(&self) -> Remote {
@@ -105,9 +117,9 @@ impl Peer {
 
     /// Asks the plugin how it is.
     pub(crate) fn health(&self) -> Result<(), CallError> {
-        match self.lifecycle("health") {
-            Some(hooks) => hooks.with_timeout(HEALTH_TIMEOUT).health(),
-            None => self.ping().map(drop),
+        match self.health_hook(HEALTH_TIMEOUT).map(|hooks| hooks.health()) {
+            Some(Err(CallError::Busy(_))) | None => self.ping().map(drop),
+            Some(answer) => answer,
         }
     }
 
@@ -221,7 +233,7 @@ macro_rules! plugin_methods {
         }
 
         /// Asks the plugin whether it is able to do its work: [`Hooks::health`](plugin_core::Hooks::health). One that has
-        /// no hooks is asked for a sign of life.
+        /// no hooks, or runs as many calls as it takes at once, is asked for a sign of life.
         ///
         /// # Errors
         /// [`CallError::Failed`] with what the plugin says is wrong; and when it is gone, does not answer within 5 seconds,

@@ -239,10 +239,9 @@ impl PluginProcess {
         &self.peer
     }
 
-    /// Waits until nothing of the plugin is in use, for `timeout` at most.
-    pub(crate) fn drain(&self, timeout: Duration) {
-        // What is in use after that is told of the end.
-        let _ = self.peer.connection.wait_unused(deadline_in(timeout));
+    /// Waits until nothing of the plugin is in use, for `timeout` at most; false when something is.
+    pub(crate) fn drain(&self, timeout: Duration) -> bool {
+        self.peer.connection.wait_unused(deadline_in(timeout))
     }
 
     /// Lets no calls begin and waits until those that run have ended, for `timeout` at most; false when some go on.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use plugin_host::{
     BrokenCause, ClientError, CrashReport, LaunchCause, PluginSet, PluginSetBuilder, Policy, SetError,
     SwapError,
 };
+use rustix::fs::{CWD, FileType, Mode};
 use tempfile::TempDir;
 use tests::{Crash, CrashClient, EchoClient, LedgerClient, Phoenix, PhoenixClient, TallyClient};
 
@@ -139,10 +140,16 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
         fs::copy(WELL_BEHAVED, inside("x-theirs")).unwrap();
-        std::os::unix::fs::chown(inside("x-theirs"), Some(1), None).unwrap();
+        chown(inside("x-theirs"), Some(1), None).unwrap();
+        symlink(WELL_BEHAVED, inside("x-their-link")).unwrap();
+        lchown(inside("x-their-link"), Some(1), None).unwrap();
     }
+    // To open it waits until somebody writes to it.
+    rustix::fs::mknodat(CWD, inside("pipe.plugin.json"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(CWD, inside("x-pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
 
-    let set = plugins.builder().pattern("x-*").build().unwrap();
+    let builder = plugins.builder().pattern("x-*");
+    let set = in_time("the look", move || builder.build().unwrap());
     assert_eq!(set.names(), ["ends", "good"]);
     let mut broken: BTreeMap<_, _> = set.broken().into_iter().map(|it| (it.path().to_owned(), it)).collect();
     let mut take = |name: &str, says: &[&str]| {
@@ -163,6 +170,8 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     take("x-text", &["may not execute it", "chmod +x"]);
     take("x-empty", &["an empty file"]);
     take("x-folder", &["not a file"]);
+    take("x-pipe", &["not a file"]);
+    take("pipe.plugin.json", &["it is not a file"]);
     take("x-nowhere", &["there is no such file"]);
     assert!(matches!(
         take("x-open", &["every user may write", "chmod o-w"]),
@@ -170,7 +179,9 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     ));
     assert!(matches!(take("open.plugin.json", &["every user may write"]), BrokenCause::WritableByAll { .. }));
     if is_root {
-        assert!(matches!(take("x-theirs", &["another user", "chown"]), BrokenCause::ForeignOwner { .. }));
+        for name in ["x-theirs", "x-their-link"] {
+            assert!(matches!(take(name, &["another user", "chown"]), BrokenCause::ForeignOwner { .. }));
+        }
     }
     assert!(broken.is_empty(), "{broken:?}");
 
@@ -525,4 +536,22 @@ fn names_with_control_characters() {
     let broken = plugins.set().broken();
     assert_says(&broken[0], &[r"`\u{1b}[2J\u{a}`", "missing field `program`"]);
     assert!(Path::new(broken[0].path()).starts_with(plugins.directory()));
+    fs::write(plugins.manifest("\u{1b}[31m\n"), format!(r#"{{ "program": "{CRASHING}" }}"#)).unwrap();
+    let set = plugins.set();
+    assert_eq!(set.names().len(), 1);
+    assert_says(&set.get("kv").unwrap_err(), &[r"but `\u{1b}[31m\u{a}`"]);
+}
+
+#[test]
+fn a_plugin_that_somebody_has_shut_down_is_started_anew() {
+    let plugins = Plugins::new();
+    plugins.add_phoenix("p", "1", &[]);
+    let set = plugins.set();
+    let first = set.get("p").unwrap();
+    first.shutdown().unwrap();
+    assert_eq!(set.client::<PhoenixClient>("p").unwrap().version().unwrap(), "1");
+    set.get("p").unwrap().shutdown().unwrap();
+    set.reload("p").unwrap();
+    assert_eq!(set.client::<PhoenixClient>("p").unwrap().version().unwrap(), "1");
+    plugins.assert_starts([("p", 3)]);
 }

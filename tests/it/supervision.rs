@@ -338,6 +338,22 @@ fn a_plugin_that_is_stopped_is_killed_and_started_again() {
     assert_ne!(client.id().unwrap(), first);
 }
 
+/// It is at work, and says no more about its health.
+#[test]
+fn a_plugin_that_runs_as_many_calls_as_it_takes_is_well() {
+    let nest = Nest::new();
+    let mut launcher = nest.launcher("1").arg("heir").max_in_flight(1);
+    let plugin = Arc::new(launcher.spawn().unwrap());
+    let client: PhoenixClient = plugin.client().unwrap();
+    let (path, done) = (nest.path("go"), nest.path("go"));
+    let call = start(move || client.wait_for(&path));
+    wait_for("it is at work", || plugin.in_flight() == 1);
+    plugin.health().unwrap();
+    fs::write(done, "").unwrap();
+    call.join().unwrap().unwrap();
+    plugin.health().unwrap();
+}
+
 #[test]
 fn a_method_that_hangs_is_ended_with_its_process() {
     let nest = Nest::new();
@@ -510,6 +526,14 @@ fn a_shutdown_does_not_wait_for_a_start() {
     assert!(matches!(cause(&error), DisconnectCause::ShutDown) && !error.may_have_run(), "{error}");
     assert_says(&plugin.restart().unwrap_err(), &["it was shut down meanwhile"]);
     assert!(events.any(|event| matches!(event, Event::Stopped)));
+}
+
+#[test]
+fn a_plugin_that_is_shut_down_at_once_ends_in_order() {
+    for _ in 0..20 {
+        let plugin = Nest::new().launcher("1").supervise(brisk()).unwrap();
+        plugin.shutdown().unwrap();
+    }
 }
 
 #[test]

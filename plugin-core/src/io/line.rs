@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, NoReply};
 use super::timer::{Expire, Key, Timer};
-use super::{Condvar, Mutex, lock, now, wait};
+use super::{Condvar, Mutex, MutexGuard, lock, now, wait};
 use crate::error::{Delivery, DisconnectCause};
 
 /// How long a call waits for a plugin that was stopped because nobody used it, where it has no deadline of its own. The
@@ -63,6 +63,10 @@ pub struct Line {
 
 struct State {
     stage: Stage,
+    /// How often the stage has changed.
+    changes: u64,
+    /// Whether it never changes again.
+    is_closed: bool,
     /// Those of the last connection, by place.
     ways: Vec<Way>,
     /// The tasks that wait.
@@ -97,8 +101,14 @@ impl Line {
         retries: u32,
         on_demand: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let state =
-            State { stage: Stage::Asleep, ways: Vec::new(), waiting: BTreeMap::new(), next_ticket: 0 };
+        let state = State {
+            stage: Stage::Asleep,
+            changes: 0,
+            is_closed: false,
+            ways: Vec::new(),
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+        };
         Arc::new(Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -140,9 +150,12 @@ impl Line {
         drop(self.enter(lock(&self.state), Stage::Over(cause)));
     }
 
-    /// Says that there will never be another connection.
+    /// Says that there will never be another connection, whatever is said later.
     pub fn close(&self, cause: DisconnectCause) {
-        self.end(cause);
+        let mut state = lock(&self.state);
+        if !std::mem::replace(&mut state.is_closed, true) {
+            drop(self.change(state, Stage::Over(cause)));
+        }
         self.timer.close();
     }
 
@@ -168,8 +181,13 @@ impl Line {
         self.retries
     }
 
-    fn enter(&self, mut state: super::MutexGuard<'_, State>, stage: Stage) -> Woken {
+    fn enter(&self, state: MutexGuard<'_, State>, stage: Stage) -> Woken {
+        if state.is_closed { Woken(Vec::new()) } else { self.change(state, stage) }
+    }
+
+    fn change(&self, mut state: MutexGuard<'_, State>, stage: Stage) -> Woken {
         state.stage = stage;
+        state.changes += 1;
         let waiting = state.waiting.values().cloned().collect();
         drop(state);
         self.changed.notify_all();
@@ -197,7 +215,7 @@ impl Place {
             if let Some(found) = wish.look(&state) {
                 return found;
             }
-            if wish.begins_to_demand() {
+            if wish.begins_to_demand(&state) {
                 drop(state);
                 (self.line.on_demand)();
                 state = lock(&self.line.state);
@@ -229,7 +247,8 @@ struct Wish {
     cause: DisconnectCause,
     deadline: Option<Instant>,
     until: Instant,
-    has_demanded: bool,
+    /// After how many changes it was said last that somebody waits.
+    demanded: Option<u64>,
 }
 
 impl Wish {
@@ -241,7 +260,7 @@ impl Wish {
         let now = now();
         let until = now.checked_add(patience).unwrap_or(now + DEMAND_TIMEOUT);
         let until = deadline.map_or(until, |deadline| deadline.min(until));
-        Self { place: place.clone(), dead, cause, deadline, until, has_demanded: false }
+        Self { place: place.clone(), dead, cause, deadline, until, demanded: None }
     }
 
     /// `None` as long as it waits.
@@ -265,9 +284,15 @@ impl Wish {
         }
     }
 
-    /// Whether it is for this call to say that somebody waits; once.
-    fn begins_to_demand(&mut self) -> bool {
-        !std::mem::replace(&mut self.has_demanded, true)
+    /// Whether it is for this call to say that somebody waits: at first, and whenever the plugin has fallen asleep, which
+    /// may be before this call has seen that it was up.
+    fn begins_to_demand(&mut self, state: &State) -> bool {
+        let is_asleep = matches!(state.stage, Stage::Asleep);
+        if self.demanded.is_some_and(|demanded| demanded == state.changes || !is_asleep) {
+            return false;
+        }
+        self.demanded = Some(state.changes);
+        true
     }
 
     /// What a call fails with that has waited for long enough.
@@ -312,11 +337,12 @@ impl NextWay {
             waiting
         });
         *lock(&waiting.0) = Some(context.waker().clone());
+        let begins_to_demand = self.wish.begins_to_demand(&state);
         drop(state);
         if self.timer.is_none() {
             self.timer = Some(line.timer.add(self.wish.until, waiting).map_err(NoReply::NoTimer)?);
         }
-        if self.wish.begins_to_demand() {
+        if begins_to_demand {
             (line.on_demand)();
         }
         Poll::Pending

@@ -115,6 +115,11 @@ impl Slot {
 
     fn read(&self) -> Option<Kept<Description>> {
         let mut bytes = Vec::new();
+        let metadata = fs::symlink_metadata(&self.file).ok()?;
+        // What somebody else has put there says nothing, and to open a pipe waits until somebody writes to it.
+        if !metadata.is_file() || !sys::is_ours(&metadata) {
+            return None;
+        }
         File::open(&self.file).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
         // Whatever is wrong with it, it is written anew.
         serde_json::from_slice(&bytes).ok()

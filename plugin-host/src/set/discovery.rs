@@ -138,8 +138,10 @@ fn check_program(program: &Path) -> Result<FileIdentity, BrokenCause> {
 
 /// Whether nobody but this user, root and those whom they let can change a file.
 fn check_rights(file: &Path, metadata: &Metadata) -> Result<(), BrokenCause> {
+    // A link is looked through again when the program is started: whoever has it can change it until then.
+    let is_link_of_others = fs::symlink_metadata(file).is_ok_and(|link| !sys::is_ours_or_roots(&link));
     let file = || file.to_path_buf();
-    if !sys::is_ours_or_roots(metadata) {
+    if is_link_of_others || !sys::is_ours_or_roots(metadata) {
         return Err(BrokenCause::ForeignOwner { file: file() });
     }
     if sys::may_be_written_by_all(metadata) {

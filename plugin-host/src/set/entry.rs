@@ -80,7 +80,8 @@ impl Entry {
     /// The process that all share, started if there is none.
     pub(super) fn shared(&self, common: &Common) -> Result<Arc<SupervisedPlugin>, BrokenPlugin> {
         let mut shared = lock(&self.shared);
-        if let Some(running) = &*shared {
+        // Somebody may have shut it down, which the set is not told.
+        if let Some(running) = shared.as_ref().filter(|running| !running.is_shut_down()) {
             return Ok(Arc::clone(running));
         }
         let started = self.start(common)?;
@@ -101,8 +102,10 @@ impl Entry {
     pub(super) fn reload(&self, common: &Common) -> Result<(), SetError> {
         let running = lock(&self.shared).clone();
         match running {
-            Some(running) => running.swap(self.launcher(common)).map_err(SetError::Swap),
-            None => self.shared(common).map(drop).map_err(SetError::Broken),
+            Some(running) if !running.is_shut_down() => {
+                running.swap(self.launcher(common)).map_err(SetError::Swap)
+            }
+            _ => self.shared(common).map(drop).map_err(SetError::Broken),
         }
     }
 

@@ -172,7 +172,7 @@ impl fmt::Display for SetError {
                 write!(f, "there is no plugin `{name}` in `{}`", shown(directory))?;
                 match names.as_slice() {
                     [] => f.write_str(", which has none at all"),
-                    names => write!(f, " but `{}`", names.join("`, `")),
+                    names => write!(f, " but `{}`", harmless_line(&names.join("`, `"), MAX_SHOWN)),
                 }?;
                 f.write_str("; check its name, and look for it anew with `rescan` if it was just installed")
             }

@@ -37,6 +37,11 @@ impl Manifest {
     /// Reads a manifest, or says in words what is wrong with it.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let mut text = String::new();
+        // To open a pipe waits until somebody writes to it.
+        let is_file = std::fs::metadata(path).map(|metadata| metadata.is_file());
+        if !is_file.map_err(|error| format!("it cannot be read: {error}"))? {
+            return Err("it is not a file".to_owned());
+        }
         let read = File::open(path).and_then(|file| file.take(MAX_MANIFEST + 1).read_to_string(&mut text));
         read.map_err(|error| format!("it cannot be read: {error}"))?;
         if text.len() as u64 > MAX_MANIFEST {

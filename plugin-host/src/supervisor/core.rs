@@ -3,19 +3,25 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Wake;
-use std::time::Instant;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use plugin_core::__host::{Condvar, Line, lock, wait};
-use plugin_core::Interface;
+use plugin_core::{DisconnectCause, Interface};
 
 use super::error::SwapError;
-use super::event::Bus;
+use super::event::{Bus, Event};
+use crate::error::ShutdownError;
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
 use crate::process::Process;
-use crate::start::Witness;
+use crate::start::{Witness, deadline_in};
+
+/// How often it is looked whether the plugin is to be shut down while an old process is waited for: a person does not
+/// notice as much.
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// One supervised plugin.
 pub(super) struct Core {
@@ -23,6 +29,8 @@ pub(super) struct Core {
     pub(super) name: Arc<str>,
     pub(super) line: Arc<Line>,
     pub(super) bus: Bus,
+    /// The thread that looks after it.
+    keeper: OnceLock<ThreadId>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -36,9 +44,11 @@ pub(super) struct State {
     pub(super) program: PathBuf,
     /// What clients have been made of, by their places in the line.
     pub(super) wanted: Vec<Wanted>,
+    /// Those whose place was taken and that are still in use.
+    retired: Vec<Weak<PluginProcess>>,
     orders: VecDeque<Order>,
     /// A process that is not called yet.
-    starting: Option<Arc<Process>>,
+    pub(super) starting: Option<Arc<Process>>,
     /// Whether something may have happened: a process ended, somebody waits, a task woke up.
     is_poked: bool,
     /// Whether somebody waits for a plugin that was stopped since nobody used it.
@@ -78,6 +88,11 @@ impl State {
     pub(super) fn last(&self) -> &Arc<PluginProcess> {
         self.last.as_ref().expect("the first process is there before anybody has the handle")
     }
+
+    /// Whether the plugin is to be shut down.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
 }
 
 impl Core {
@@ -87,17 +102,30 @@ impl Core {
             last: None,
             generation: 0,
             wanted: Vec::new(),
+            retired: Vec::new(),
             orders: VecDeque::new(),
             starting: None,
             is_poked: false,
             is_demanded: false,
             is_stopping: false,
         };
-        Self { name, line, bus, state: Mutex::new(state), changed: Condvar::new() }
+        let (keeper, state) = (OnceLock::new(), Mutex::new(state));
+        Self { name, line, bus, keeper, state, changed: Condvar::new() }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Takes note that it is this thread that looks after the plugin.
+    pub(super) fn be_kept(&self) {
+        // Nobody else sets it.
+        let _ = self.keeper.set(thread::current().id());
+    }
+
+    /// Whether this is the thread that looks after the plugin, which cannot wait for itself.
+    pub(super) fn is_keeper(&self) -> bool {
+        self.keeper.get().is_some_and(|keeper| *keeper == thread::current().id())
     }
 
     /// Waits until there is something to do, or until this time.
@@ -157,6 +185,42 @@ impl Core {
         self.changed.notify_all();
         if let Some(process) = starting {
             process.kill();
+        }
+    }
+
+    /// Ends all processes in order, once nobody starts any more.
+    pub(super) fn end(&self) -> Result<(), ShutdownError> {
+        self.line.close(DisconnectCause::ShutDown);
+        let mut state = self.state();
+        let (last, retired) = (Arc::clone(state.last()), std::mem::take(&mut state.retired));
+        drop(state);
+        // How it ended before is known already.
+        let stopped = if last.exited().is_some() { Ok(()) } else { last.shutdown() };
+        for retired in retired.iter().filter_map(Weak::upgrade) {
+            // Whoever had it replaced tells how it ended.
+            let _ = retired.shutdown();
+        }
+        self.bus.tell(&self.name, &Event::Stopped);
+        self.bus.close();
+        stopped
+    }
+
+    /// Takes note of a process whose place was taken, and that others will end.
+    pub(super) fn retire(&self, old: &Arc<PluginProcess>) {
+        let retired = &mut self.state().retired;
+        retired.retain(|retired| retired.strong_count() > 0);
+        retired.push(Arc::downgrade(old));
+    }
+
+    /// Waits until an old process is not in use any more, for `timeout` at most, or the plugin is to be shut down.
+    pub(super) fn drain(&self, old: &PluginProcess, timeout: Duration) {
+        let deadline = deadline_in(timeout);
+        while !self.is_stopping() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // What is in use after that is told of the end.
+            if old.drain(left.min(TICK)) || left.is_zero() {
+                return;
+            }
         }
     }
 

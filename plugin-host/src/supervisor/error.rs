@@ -17,8 +17,8 @@ pub enum SwapError {
         /// What was wrong with the new process.
         outage: Outage,
     },
-    /// The new process failed, and the old one had to be stopped before and cannot be started again: the plugin is
-    /// down until it is restarted as its policy says.
+    /// The new process failed, and no other one runs: none did before, or the old one had to be stopped before and cannot be
+    /// started again. The plugin is down until it is started again as its policy says, or on demand.
     Down {
         /// The plugin.
         plugin: Arc<str>,
@@ -27,6 +27,11 @@ pub enum SwapError {
     },
     /// The plugin was shut down meanwhile.
     ShutDown {
+        /// The plugin.
+        plugin: Arc<str>,
+    },
+    /// Code asked for it that runs on the thread that would have to do it.
+    WithinItself {
         /// The plugin.
         plugin: Arc<str>,
     },
@@ -43,12 +48,16 @@ impl fmt::Display for SwapError {
             }
             Self::Down { plugin, outage } => write!(
                 f,
-                "plugin `{plugin}` was not replaced: the new process {outage}; the old one had been stopped before and \
-                 cannot be started again, so it is down"
+                "plugin `{plugin}` was not replaced: the new process {outage}; no other one runs, so it is down"
             ),
             Self::ShutDown { plugin } => {
                 write!(f, "plugin `{plugin}` was not replaced: it was shut down meanwhile")
             }
+            Self::WithinItself { plugin } => write!(
+                f,
+                "plugin `{plugin}` was not replaced: that was asked for within its own `initialise` or `may_stop`, which \
+                 it would have to wait for; ask from another thread"
+            ),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::event::Event;
 use super::failures::{Failures, Verdict};
 use super::policy::{Policy, Restart};
 use super::watch::{Finding, Watch};
-use crate::error::{LaunchCause, LaunchError};
+use crate::error::{LaunchCause, LaunchError, ShutdownError};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
 use crate::start::{Witness, deadline_in, later};
@@ -116,8 +116,18 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Looks after the plugin until it is to be shut down.
-    pub(super) fn run(mut self) {
+    /// Looks after the plugin until it is to be shut down, and does that.
+    pub(super) fn run(self) -> Result<(), ShutdownError> {
+        let core = Arc::clone(&self.core);
+        core.be_kept();
+        if catch_unwind(AssertUnwindSafe(|| self.keep())).is_err() {
+            // A subscriber or the waker of an executor has panicked. What nobody looks after must not be waited for.
+            core.stop();
+        }
+        core.end()
+    }
+
+    fn keep(mut self) {
         loop {
             self.keep_spare();
             // Nobody waits for what was started last.
@@ -311,6 +321,12 @@ impl Keeper {
     ) -> Result<Option<Arc<PluginProcess>>, Misstart> {
         let now = Instant::now();
         let mut state = self.core.state();
+        if state.is_stopping() {
+            drop(state);
+            // Nobody uses it.
+            let _ = plugin.kill();
+            return Err(Misstart::Unfit("came when the plugin was being shut down".to_owned()));
+        }
         let ways: Result<Vec<Way>, _> =
             state.wanted.iter().map(|wanted| plugin.peer().way(&wanted.interface, &wanted.name)).collect();
         let ways = match ways {
@@ -323,6 +339,8 @@ impl Keeper {
             }
         };
         state.generation += 1;
+        // From now on it ends in order.
+        state.starting = None;
         let generation = state.generation;
         let before = state.last.replace(Arc::clone(&plugin));
         let woken = self.core.line.connect(ways);
@@ -341,6 +359,9 @@ impl Keeper {
 
     /// Stops a plugin that nobody uses.
     fn put_to_sleep(&mut self, plugin: &Arc<PluginProcess>) {
+        if self.core.is_stopping() {
+            return;
+        }
         // Before it refuses calls: those that it refuses ask for another process.
         self.core.line.sleep();
         if !plugin.pause(Duration::ZERO) || plugin.is_used() {

@@ -12,7 +12,7 @@ use plugin_core::{Client, DisconnectCause};
 
 use super::core::{Core, Order, Wanted};
 use super::error::SwapError;
-use super::event::{Event, Events};
+use super::event::Events;
 use super::keeper::Keeper;
 use super::policy::Policy;
 use crate::description::Description;
@@ -49,7 +49,7 @@ use crate::launcher::Launcher;
 pub struct SupervisedPlugin {
     core: Arc<Core>,
     policy: Policy,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    keeper: Mutex<Option<JoinHandle<Result<(), ShutdownError>>>>,
     /// The outcome of the first shutdown.
     stopped: OnceLock<Result<(), ShutdownError>>,
     /// The process that started it.
@@ -59,7 +59,11 @@ pub struct SupervisedPlugin {
 impl SupervisedPlugin {
     pub(super) fn start(core: Arc<Core>, keeper: Keeper, policy: Policy) -> io::Result<Self> {
         let thread = thread::Builder::new().name(format!("plugin keeper {}", core.name));
-        let keeper = thread.spawn(move || keeper.run())?;
+        let keeper = thread.spawn(move || keeper.run()).inspect_err(|_| {
+            core.stop();
+            // Nobody uses it, and what watches it keeps it.
+            let _ = core.end();
+        })?;
         Ok(Self {
             core,
             policy,
@@ -144,7 +148,8 @@ impl SupervisedPlugin {
     /// runs, since it was given up for example, it starts one at once, and its earlier failures are forgotten.
     ///
     /// # Errors
-    /// When the new process does not do. If one ran, it goes on.
+    /// When the new process does not do; if one ran, it goes on. And when it is called by what nobody could wait for, such as the
+    /// [`initialise`](super::Supervisor::initialise) of this very plugin.
     pub fn restart(&self) -> Result<(), SwapError> {
         replace(&self.core, &self.policy, None)
     }
@@ -155,9 +160,14 @@ impl SupervisedPlugin {
     /// call fails that ends in that time.
     ///
     /// # Errors
-    /// When the new process does not do. The old one goes on.
+    /// As [`restart`](Self::restart).
     pub fn swap(&self, launcher: Launcher) -> Result<(), SwapError> {
         replace(&self.core, &self.policy, Some(Box::new(launcher)))
+    }
+
+    /// Whether it is shut down, or about to be.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.core.is_stopping()
     }
 
     #[cfg(feature = "watch")]
@@ -165,29 +175,32 @@ impl SupervisedPlugin {
         &self.core
     }
 
-    /// Ends the plugin in order, as [`PluginProcess::shutdown`](crate::PluginProcess::shutdown) does. Calls fail from now on, and it is not started again.
+    /// Ends the plugin in order, as [`PluginProcess::shutdown`](crate::PluginProcess::shutdown) does. Calls fail from now
+    /// on, and it is not started again. While a process takes over the state of another one, that may take the
+    /// [`drain_timeout`](Policy::drain_timeout) longer.
+    ///
+    /// Code that runs on the thread that looks after the plugin, such as its [`initialise`](super::Supervisor::initialise),
+    /// does not wait for that: the plugin ends when it has returned.
     ///
     /// # Errors
     /// When the process that runs does not end in time and is killed, or ends with a failure.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
-        self.stopped.get_or_init(|| self.stop()).clone()
+        self.core.stop();
+        if self.core.is_keeper() {
+            // Neither for itself can the thread wait, nor for another one that waits for it.
+            self.core.line.close(DisconnectCause::ShutDown);
+            return self.stopped.get().cloned().unwrap_or(Ok(()));
+        }
+        self.stopped.get_or_init(|| self.wait_ended()).clone()
     }
 
-    fn stop(&self) -> Result<(), ShutdownError> {
-        self.core.stop();
+    fn wait_ended(&self) -> Result<(), ShutdownError> {
         let keeper = lock(&self.keeper).take();
-        // An `initialise` that shuts its own plugin down cannot wait for itself.
-        if let Some(keeper) = keeper.filter(|keeper| keeper.thread().id() != thread::current().id()) {
-            // It has no panics of its own; one of an `initialise` was told when it came.
-            let _ = keeper.join();
+        match keeper.map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            // A subscriber has panicked at the very end.
+            Some(Err(_)) | None => self.core.end(),
         }
-        self.core.line.close(DisconnectCause::ShutDown);
-        let last = Arc::clone(self.core.state().last());
-        // How it ended before is known already.
-        let stopped = if last.exited().is_some() { Ok(()) } else { last.shutdown() };
-        self.core.bus.tell(&self.core.name, &Event::Stopped);
-        self.core.bus.close();
-        stopped
     }
 }
 
@@ -198,13 +211,16 @@ pub(super) fn replace(
     launcher: Option<Box<Launcher>>,
 ) -> Result<(), SwapError> {
     let shut_down = || SwapError::ShutDown { plugin: Arc::clone(&core.name) };
+    if core.is_keeper() {
+        return Err(SwapError::WithinItself { plugin: Arc::clone(&core.name) });
+    }
     let (outcome, is_done) = sync_channel(1);
     if !core.order(Order { launcher, outcome }) {
         return Err(shut_down());
     }
     let before = is_done.recv().map_err(|RecvError| shut_down())??;
     if let Some(before) = before {
-        before.drain(policy.drain_timeout);
+        core.drain(&before, policy.drain_timeout);
         if let Err(error) = before.shutdown() {
             // What it was asked for is done; how it ended is of interest to who reads logs.
             tracing::warn!(plugin = &*core.name, "the process that was replaced: {error}");

@@ -1,20 +1,17 @@
 //! Has another process take the place of the one that runs, without a call noticing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use plugin_core::Outage;
 
-use super::core::Order;
+use super::core::{Order, TICK};
 use super::error::SwapError;
 use super::event::Event;
 use super::keeper::{Keeper, Misstart, Phase};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
 use crate::start::deadline_in;
-
-/// How often it is looked whether the plugin is to be shut down while calls of an old process run.
-const TICK: Duration = Duration::from_millis(50);
 
 /// How it failed, and whether something runs all the same.
 enum Failure {
@@ -34,12 +31,10 @@ impl Keeper {
     fn replace(&mut self, launcher: Option<Box<Launcher>>) -> Result<Option<Arc<PluginProcess>>, SwapError> {
         self.down_since = Instant::now();
         let before = launcher.map(|launcher| self.exchange(launcher));
-        let old = match self.phase {
-            Phase::Up { .. } => Some(Arc::clone(self.core.state().last())),
-            _ => None,
-        };
+        let last = Arc::clone(self.core.state().last());
+        // That one has just ended may not have been seen yet.
+        let old = Some(last).filter(|last| matches!(self.phase, Phase::Up { .. }) && last.exited().is_none());
         let replaced = match &old {
-            Some(old) if old.exited().is_some() => self.start_in_place(),
             Some(old) if old.describe().is_exclusive() => self.replace_after(old),
             Some(old) => self.replace_beside(old),
             None => self.start_in_place(),
@@ -48,7 +43,8 @@ impl Keeper {
             Ok(()) => {
                 self.failures.clear();
                 self.previous = before;
-                if old.is_some() {
+                if let Some(old) = &old {
+                    self.core.retire(old);
                     let generation = self.core.state().generation;
                     self.tell(&Event::Swapped { generation });
                 }
@@ -118,7 +114,7 @@ impl Keeper {
             self.resume(old);
             Failure::Unchanged(misstart)
         })?;
-        old.drain(self.policy.drain_timeout);
+        self.core.drain(old, self.policy.drain_timeout);
         if let Err(error) = old.shutdown() {
             tracing::warn!(plugin = &*self.core.name, "the process that is replaced: {error}");
         }

@@ -7,6 +7,7 @@ mod handover;
 mod handshake;
 mod hostile;
 mod hostile_objects;
+mod line;
 mod nested;
 mod objects;
 mod options;
