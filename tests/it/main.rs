@@ -60,6 +60,7 @@ mod on_tokio;
 mod oneway;
 #[cfg(test)]
 mod output;
+#[cfg(test)]
 mod own_thread;
 #[cfg(test)]
 mod plugin_set;
