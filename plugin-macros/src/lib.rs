@@ -351,7 +351,7 @@ pub fn plugin_interface(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[plugin(…)]` takes, in any order:
 ///
 /// * `interfaces(Greeter, store::Kv)`: the traits. The server of `store::Kv` is found as `store::KvServer`.
-/// * `name = "…"` and `version = "…"`: those of the plugin. Without them, the name and version of the package
+/// * `name = "…"` and `version = "…"`, as literals: those of the plugin. Without them, the name and version of the package
 ///   that the type stands in.
 /// * `handshake = EXPRESSION`: a `plugin_core::Handshake`, which names the application that the plugin is for.
 /// * `hooks`: the type implements `plugin_core::Hooks`, what it does at its start and end, and how it is.

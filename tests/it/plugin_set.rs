@@ -240,6 +240,44 @@ fn a_plugin_is_started_when_it_is_used_and_shared_by_all() {
 }
 
 #[test]
+fn a_plugin_that_runs_is_not_started_to_be_asked() {
+    in_time("descriptions of what runs", || {
+        let plugins = Plugins::new();
+        // A second process of it beside the first one would not do.
+        plugins.add_phoenix("bird", "1", &["exclusive"]);
+        let set = plugins.set();
+        assert!(set.start_all().is_empty());
+        let version = || set.describe("bird").unwrap().version.clone();
+        assert_eq!(version(), "1");
+        assert_eq!(set.clients::<PhoenixClient>().len(), 1);
+        assert_eq!(set.describe_all().len(), 1);
+        plugins.assert_starts([("bird", 1)]);
+
+        // It is what runs, whatever the files say by now.
+        plugins.add_phoenix("bird", "2", &["exclusive"]);
+        assert_eq!(set.rescan().unwrap().changed, ["bird"]);
+        assert_eq!(version(), "1");
+        plugins.assert_starts([("bird", 1)]);
+        set.reload("bird").unwrap();
+        assert_eq!(version(), "2");
+        plugins.assert_starts([("bird", 2)]);
+    });
+}
+
+#[test]
+fn what_a_plugin_said_at_its_start_is_known_when_it_is_stopped() {
+    in_time("descriptions of what ran", || {
+        let plugins = Plugins::new();
+        plugins.add_phoenix("bird", "1", &[]);
+        let set = plugins.set();
+        assert!(set.start_all().is_empty());
+        set.stop("bird").unwrap();
+        assert_eq!(set.describe("bird").unwrap().version, "1");
+        plugins.assert_starts([("bird", 1)]);
+    });
+}
+
+#[test]
 fn what_plugins_say_is_kept() {
     in_time("descriptions that are kept", || {
         let plugins = Plugins::new();

@@ -20,7 +20,8 @@ pub(super) struct Entry {
     pub(super) candidate: Candidate,
     /// Held while the plugin is asked.
     description: Mutex<Option<Arc<Description>>>,
-    /// The process that all users of the set share. Held while it is started.
+    /// The process that all users of the set share. Held while it is started, and while another process is asked in its
+    /// place; taken before `description`.
     shared: Shared,
     /// Why the last start failed, unless another one succeeded since.
     failure: Mutex<Option<LaunchError>>,
@@ -51,8 +52,14 @@ impl Entry {
         }
     }
 
-    /// What it says of itself: kept, or asked for in a process that ends at once.
+    /// What it says of itself: what its process says, if it has one, or else what is kept, or asked for in a process that
+    /// ends at once.
     pub(super) fn description(&self, common: &Common) -> Result<Arc<Description>, BrokenPlugin> {
+        let shared = lock(&self.shared);
+        if let Some(running) = &*shared {
+            // It is what clients call. A second process would take its time, and could not even start where only one can run.
+            return Ok(Arc::new(running.describe()));
+        }
         let mut known = lock(&self.description);
         if let Some(known) = &*known {
             return Ok(Arc::clone(known));
@@ -95,7 +102,10 @@ impl Entry {
             let (initialise, name) = (Arc::clone(initialise), self.candidate.name.clone());
             supervisor = supervisor.initialise(move |plugin| initialise(&name, plugin));
         }
-        self.note(supervisor.spawn())
+        let started = self.note(supervisor.spawn())?;
+        // It need not be asked once it is stopped.
+        *lock(&self.description) = Some(Arc::new(started.describe()));
+        Ok(started)
     }
 
     /// Takes over what the files say now.

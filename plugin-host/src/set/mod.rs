@@ -163,8 +163,9 @@ impl PluginSet {
         broken.into_iter().chain(entries.iter().filter_map(|entry| entry.broken())).collect()
     }
 
-    /// What a plugin says of itself. It is started to be asked, and ended again, unless that is known from
-    /// before.
+    /// What a plugin says of itself. It is started to be asked, and ended again, unless it runs or that is known from
+    /// before. One that runs is described as it runs, also when its files were changed, until it is
+    /// [reloaded](Self::reload).
     ///
     /// # Errors
     /// When there is no such plugin, or it cannot be started.

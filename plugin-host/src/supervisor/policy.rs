@@ -236,7 +236,8 @@ impl Policy {
     }
 
     /// Stops the plugin when it was not called for so long, nothing of it is in use and it uses nothing of the host. The
-    /// next call starts it again. It runs as long as the host unless this is set.
+    /// next call starts it again, from nothing: its `Hooks::save_state` is not asked. It runs as long as the host unless
+    /// this is set.
     #[must_use]
     pub fn idle_stop(mut self, after: Duration) -> Self {
         self.idle_stop = Some(after);
