@@ -70,6 +70,7 @@ mod programs;
 #[cfg(test)]
 mod stdin;
 #[cfg(test)]
+mod storm;
 mod stream_ends;
 #[cfg(test)]
 mod streams;
