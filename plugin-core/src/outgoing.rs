@@ -305,8 +305,8 @@ impl<'m> Draft<'m> {
             message.drop_parent();
         }
         message.set_prefix(CallPrefix::new(timing.deadline.map(|_| *left), self.parent));
-        let mut parcel =
-            Parcel::seal(&way.connection, message).map_err(|reason| callee.not_encoded(None, reason))?;
+        let mut parcel = Parcel::seal(&way.connection, message)
+            .map_err(|reason| tries.told(callee.not_encoded(None, reason)))?;
         if self.is_idempotent && callee.remote.place().is_some() {
             parcel.keep();
         }

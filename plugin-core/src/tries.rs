@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use crate::error::{CallError, Delivery, DisconnectCause, TooLarge};
+use crate::error::{CallError, Delivery, DisconnectCause, Disconnected, TooLarge};
 use crate::io::connection::NoReply;
 use crate::io::line::{Place, Way};
 use crate::io::objects::Received;
@@ -26,6 +26,8 @@ pub(crate) struct Tries<'r> {
     pub(crate) is_elsewhere: bool,
     /// How often a call that may have run was sent again.
     repeated: u32,
+    /// What the connection died of over which it may have run.
+    lost: Option<DisconnectCause>,
 }
 
 impl<'r> Tries<'r> {
@@ -35,11 +37,11 @@ impl<'r> Tries<'r> {
         let timeout = remote.timeout.or(timeout).or(remote.default_timeout);
         // In a debugger time does not matter.
         let timing = Timing::start(timeout.filter(|_| !way.connection.is_patient()));
-        Self { callee, way, timing, left: timing.after, is_elsewhere: false, repeated: 0 }
+        Self { callee, way, timing, left: timing.after, is_elsewhere: false, repeated: 0, lost: None }
     }
 
     pub(crate) fn replied(&self, reply: Received) -> Result<Replied, CallError> {
-        let reply = self.callee.received(Ok(reply), self.timing)?;
+        let reply = self.callee.received(Ok(reply), self.timing).map_err(|error| self.told(error))?;
         Ok(Replied { reply, budget: self.way.connection.budget() })
     }
 
@@ -51,7 +53,20 @@ impl<'r> Tries<'r> {
             NoReply::TimedOut(_) if self.repeated > 0 => NoReply::TimedOut(Delivery::Unknown),
             error => error,
         };
-        no_reply(error, self.callee.target(), self.timing)
+        self.told(no_reply(error, self.callee.target(), self.timing))
+    }
+
+    /// What the caller is told when the last try failed with `error`. That this one did not run says nothing of an earlier
+    /// one.
+    pub(crate) fn told(&self, error: CallError) -> CallError {
+        match &self.lost {
+            Some(cause) if !error.may_have_run() => CallError::Disconnected(Box::new(Disconnected::new(
+                self.callee.target(),
+                cause.clone(),
+                Delivery::Unknown,
+            ))),
+            _ => error,
+        }
     }
 
     /// Waits, as a thread, until the call can be sent again, and gives its message back; or says why it will not be.
@@ -87,6 +102,7 @@ impl<'r> Tries<'r> {
                 if parcel.is_kept() && self.repeated < place.line.retries() =>
             {
                 self.repeated += 1;
+                self.lost = Some(cause.clone());
                 Ok((place, dead, cause))
             }
             (error, _) => Err(self.failed(error)),
@@ -108,7 +124,8 @@ impl<'r> Tries<'r> {
         let (size, limit) = (message.len() as u64, u64::from(way.connection.max_message()));
         if size > limit {
             let target = self.callee.target();
-            return Err(CallError::TooLarge(Box::new(TooLarge { target, size, limit, in_reply: false })));
+            let error = CallError::TooLarge(Box::new(TooLarge { target, size, limit, in_reply: false }));
+            return Err(self.told(error));
         }
         (self.way, self.is_elsewhere) = (Cow::Owned(way), true);
         Ok(message)

@@ -71,6 +71,7 @@ mod programs;
 #[cfg(test)]
 mod stdin;
 #[cfg(test)]
+mod storm;
 mod stream_ends;
 #[cfg(test)]
 mod streams;

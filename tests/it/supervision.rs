@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use plugin_core::{CallError, Client, Delivery, DisconnectCause, EndKind};
+use plugin_core::{CallError, Client, Delivery, DisconnectCause, EndKind, WhenFull};
 use plugin_host::{Event, Events, Launcher, Policy, Restart, SupervisedPlugin, Supervisor, WhileDown};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -120,6 +120,30 @@ fn a_call_that_may_have_run_is_made_again_only_if_it_may_run_twice() {
     assert_eq!(block_on(client.burn_once_later(3)).unwrap(), journal_answer(3));
     assert_eq!(nest.journal(), [1, 2, 2, 3, 3]);
     assert_eq!(plugin.generation(), 4);
+}
+
+/// The next process takes no more calls when this one comes to it. That it did not run there is not all there is to say.
+#[test]
+fn a_call_that_may_have_run_says_so_whatever_becomes_of_the_next_try() {
+    let nest = Nest::new();
+    let (go, times) = (nest.path("go"), Arc::new(AtomicUsize::new(0)));
+    let plugin = Supervisor::new(nest.launcher("1").max_in_flight(1))
+        .policy(brisk())
+        .initialise(move |plugin| {
+            if times.fetch_add(1, Ordering::SeqCst) == 1 {
+                let (client, go) = (plugin.client::<PhoenixClient>()?, go.clone());
+                start(move || client.wait_for(&go));
+                wait_for("it is busy", || plugin.in_flight() == 1);
+            }
+            Ok(())
+        })
+        .spawn()
+        .unwrap();
+    let error = phoenix(&plugin).when_full(WhenFull::Fail).burn_once(1).unwrap_err();
+    assert!(error.may_have_run(), "{error}");
+    assert!(matches!(cause(&error), DisconnectCause::Ended(_)), "{error}");
+    assert_eq!(nest.journal(), [1]);
+    fs::write(nest.path("go"), "").unwrap();
 }
 
 #[test]
