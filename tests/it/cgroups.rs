@@ -4,15 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plugin_core::DisconnectCause;
 use plugin_host::{CgroupCause, Input, LaunchCause, Launcher, PluginProcess};
-use tests::{Crash, CrashClient, Mishap};
+use tests::{Crash, CrashClient};
 
 use crate::cases::groups::{Parent, a_plugin_that_crashes_leaves_nothing, is_running};
 use crate::cases::hosts::kill_host;
+use crate::cases::start::WRONG;
 use crate::support::{
-    CRASHING, PATIENCE, Raw, SHORT, assert_says, cause, crashing, in_time, kill_hard, temporary_directory,
-    wait_for, wait_until_gone,
+    CRASHING, PATIENCE, Raw, SHORT, assert_says, crashing, in_time, temporary_directory, wait_for,
+    wait_until_gone,
 };
 
 #[test]
@@ -59,11 +59,20 @@ fn nothing_is_left_of_a_plugin_that_does_not_start() {
         Launcher::new("/nowhere/at/all"),
         crashing().arg("exit"),
         crashing().arg("hang").start_timeout(SHORT),
-        raw.launcher("closes"),
         raw.launcher("does not connect").stdin(Input::Inherit).start_timeout(SHORT),
     ];
     for launcher in starts {
         launcher.cgroup(parent.path()).spawn().map(drop).unwrap_err();
+        assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+    }
+}
+
+/// The hello of the host comes later, maybe when the plugin is gone.
+#[test]
+fn what_is_wrong_with_a_plugin_is_told_in_a_group_as_well() {
+    let Some(parent) = Parent::new() else { return };
+    for start in WRONG {
+        start.run_as(|launcher| launcher.cgroup(parent.path()));
         assert_eq!(parent.groups(), [PathBuf::new(); 0]);
     }
 }
