@@ -297,6 +297,8 @@ pub trait Crash {
     fn crash(&self, how: Mishap) -> Result<()>;
     /// Does not fail.
     fn survive(&self, number: u64) -> Result<u64>;
+    /// Leaves a process in a session of its own that is no child of the plugin any more, and gives its process id.
+    fn daemon(&self) -> Result<u32>;
 }
 
 /// What can happen in a method.

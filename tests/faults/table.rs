@@ -4,7 +4,9 @@
 
 use crate::calling as many;
 use crate::cases::kills::Random;
-use crate::cases::{crash, ends, files, given_up, hosts, printing, session, stall, start, versions, within};
+use crate::cases::{
+    crash, ends, files, given_up, groups, hosts, printing, session, stall, start, versions, within,
+};
 use crate::{flowing, frames, living, supervised};
 
 /// What there is to do.
@@ -178,8 +180,12 @@ const START: &[Case] = &[
     case(
         15,
         "it leaves a daemon, in a session of its own, that holds the connection",
-        "the plugin has ended when its process has; the connection is shut down, also for the daemon",
-        Run(flowing::daemon),
+        "the plugin has ended when its process has; the connection is shut down, also for the daemon. With `Launcher::cgroup` \
+         the daemon is killed, whatever it does",
+        Run(|| {
+            flowing::daemon();
+            groups::a_plugin_that_crashes_leaves_nothing();
+        }),
     ),
 ];
 

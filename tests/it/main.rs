@@ -22,6 +22,8 @@ mod calls;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
+mod cgroups;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod crash_reports;

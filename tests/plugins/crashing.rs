@@ -61,6 +61,14 @@ impl Crash for Crashing {
     fn survive(&self, number: u64) -> Result<u64> {
         Ok(number)
     }
+
+    fn daemon(&self) -> Result<u32> {
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", "sleep 600 > /dev/null 2> /dev/null & echo $!"]);
+        #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
+        let output = command.output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().map_err(CallError::failed)?)
+    }
 }
 
 struct Bomb;

@@ -9,6 +9,8 @@
 //! `mortal_host start PROGRAM ARGUMENT…` waits for the start of a plugin.
 //! `mortal_host survive MILLISECONDS PROGRAM ARGUMENT…` starts a plugin that outlives it, has it outlast a call, prints what the
 //! next host needs in a line of JSON, and waits.
+//! `mortal_host daemon CGROUP PROGRAM` starts a plugin in a control group, has it leave a daemon, prints the process ids of both,
+//! and waits.
 //! `mortal_host flush FILE` shuts down a plugin that writes the file when it is dropped.
 
 use std::error::Error;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use plugin_core::{Plugin, Result, plugin_interface};
 use plugin_host::{Input, Launcher};
-use tests::{Steward, StewardClient};
+use tests::{Crash, CrashClient, Steward, StewardClient};
 
 /// Tells what it inherited.
 #[plugin_interface]
@@ -116,6 +118,19 @@ fn host() -> Result<(), Box<dyn Error>> {
         writeln!(out, "{}", serde_json::to_string(&info)?)?;
         // Nothing ends it but the test.
         return Ok(steward.outlast("the host is gone")?);
+    }
+    if let [mode, cgroup, program] = &*arguments
+        && mode == "daemon"
+    {
+        let plugin = Launcher::new(program).cgroup(cgroup).spawn()?;
+        let daemon = plugin.client::<CrashClient>()?.daemon()?;
+        let mut out = std::io::stdout();
+        writeln!(out, "{daemon}\n{}", plugin.id())?;
+        out.flush()?;
+        // Nothing ends it but the test.
+        loop {
+            thread::park();
+        }
     }
     let mut launcher = Launcher::current_exe()?.env("ORCHARD", "set");
     if arguments.iter().any(|argument| argument == "inherit") {

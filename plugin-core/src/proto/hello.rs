@@ -1,7 +1,7 @@
 //! How the two sides introduce themselves: a preamble of fixed bytes, then a `Hello` frame each.
 //!
-//! The host has written both before the plugin starts, so the plugin knows at its first look whether
-//! it was launched by a host, and the first call may follow the plugin's own hello at once.
+//! The host has written its preamble before the plugin starts, so the plugin knows at its first look whether
+//! it was launched by a host. Most often its hello is there as well, and the first call may follow the plugin's own at once.
 
 use core::fmt;
 use core::time::Duration;
@@ -139,7 +139,8 @@ pub struct HostHello {
     pub limits: WireLimits,
     /// The most detailed level of log records that the host wants: 0 none, 1 errors, … 5 traces.
     pub log_level: u8,
-    /// What not every host says: for how long the plugin may spin, how it outlives the host, whether it waits for a debugger.
+    /// What not every host says: for how long the plugin may spin, how it outlives the host, whether it waits for a debugger,
+    /// which control group it has.
     pub extensions: Vec<Extension>,
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod crash;
 pub(crate) mod ends;
 pub(crate) mod files;
 pub(crate) mod given_up;
+pub(crate) mod groups;
 pub(crate) mod hosts;
 pub(crate) mod kills;
 pub(crate) mod payload;

@@ -1,7 +1,7 @@
 //! What a program can do instead of saying hello.
 
 use plugin_core::Handshake;
-use plugin_host::{LaunchCause, PluginProcess};
+use plugin_host::{LaunchCause, Launcher, PluginProcess};
 
 use crate::support::{PATIENCE, Raw, SHORT, assert_says, crashing};
 
@@ -113,11 +113,16 @@ pub(crate) const WRONG: &[Start] = &[
 
 impl Start {
     pub(crate) fn run(&self) {
+        self.run_as(|launcher| launcher);
+    }
+
+    /// With other settings.
+    pub(crate) fn run_as(&self, set: impl FnOnce(Launcher) -> Launcher) {
         let raw = Raw::new();
         let name = format!("hello:{}", self.behaviour);
         let is_slow = TOO_SLOW.iter().any(|case| case.behaviour == self.behaviour);
         let timeout = if is_slow { SHORT } else { PATIENCE };
-        let Err(error) = raw.launcher(&name).start_timeout(timeout).spawn() else {
+        let Err(error) = set(raw.launcher(&name).start_timeout(timeout)).spawn() else {
             panic!("{name} has started")
         };
         assert!((self.is_right)(error.cause()), "{name}: {error:?}");

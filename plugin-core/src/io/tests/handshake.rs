@@ -9,6 +9,7 @@ use super::support::{
 };
 use crate::io::handshake::{
     Greeted, HandshakeError, greet_host, receive_plugin_hello, refuse_host, send_host_hello,
+    send_host_preamble, send_rest_of_host_hello,
 };
 use crate::io::transport::{Transport, memory};
 use crate::proto::codec::decode;
@@ -52,6 +53,17 @@ fn each_side_learns_what_the_other_said() {
     assert_eq!(hello, host_hello(LIMITS));
     let greeted = receive_plugin_hello(ours, LIMITS, patience()).unwrap();
     assert_eq!(greeted.hello, plugin_hello(limits));
+}
+
+#[test]
+fn a_host_may_say_the_rest_of_its_hello_later() {
+    let (ours, theirs) = pair();
+    send_host_preamble(&*ours, patience()).unwrap();
+    let plugin =
+        std::thread::Builder::new().spawn(move || greet_host(&theirs, &plugin_hello(LIMITS)).unwrap().1);
+    send_rest_of_host_hello(&*ours, &host_hello(LIMITS), patience()).unwrap();
+    receive_plugin_hello(ours, LIMITS, patience()).unwrap();
+    assert_eq!(plugin.unwrap().join().unwrap(), host_hello(LIMITS));
 }
 
 #[test]

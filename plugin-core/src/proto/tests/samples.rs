@@ -220,6 +220,7 @@ pub(crate) fn document() -> Vec<Sample> {
         Sample::value("exclusive", Extension::exclusive()),
         Sample::value("survive", Extension::survive(&survival())),
         Sample::value("await-debugger", Extension::await_debugger()),
+        Sample::value("cgroup", Extension::cgroup(b"/g/plugin-7")),
         Sample::value("listens", Extension::listens(&survival().secrets.plugin)),
         Sample::handing_over("handing-over", subscribe_header(), (0_u64, 0_u32), &[Handle::OfSender(9)]),
         Sample::frame("release", Header::bare(Kind::Release), ReleaseMessage { objects: vec![9] }),

@@ -26,6 +26,13 @@ fn a_wish_to_survive_comes_back_and_not_in_part() {
 }
 
 #[test]
+fn a_group_comes_back_byte_by_byte() {
+    let hello = HostHello { extensions: vec![Extension::cgroup(b"/g/\xff")], ..host_hello() };
+    assert_eq!(hello.cgroup(), Some(&b"/g/\xff"[..]));
+    assert_eq!(host_hello().cgroup(), None);
+}
+
+#[test]
 fn only_the_plugin_s_own_secret_is_its_own() {
     let Secrets { host, plugin } = survival().secrets;
     let hello = PluginHello { extensions: vec![Extension::listens(&plugin)], ..plugin_hello() };
