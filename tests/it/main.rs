@@ -60,6 +60,7 @@ mod on_tokio;
 mod oneway;
 #[cfg(test)]
 mod output;
+#[cfg(test)]
 mod own_thread;
 #[cfg(test)]
 mod plugin_set;
@@ -71,6 +72,7 @@ mod programs;
 mod stdin;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
 mod stream_ends;
 #[cfg(test)]
 mod streams;
