@@ -74,6 +74,7 @@ mod programs;
 mod stdin;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
 mod stream_ends;
 #[cfg(test)]
 mod streams;

@@ -187,7 +187,10 @@ impl Calls {
             state.next_ticket += 1;
             state.next_ticket
         });
-        state.queue.insert(place, context.waker().clone());
+        let before = state.queue.insert(place, context.waker().clone());
+        // It may hold another task that waits here, which is dropped without the lock.
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 
@@ -195,8 +198,12 @@ impl Calls {
     /// one has it.
     pub(super) fn return_ticket(&self, ticket: u64) {
         let mut state = lock(&self.state);
-        if state.queue.remove(&ticket).is_none() {
-            self.make_room(state);
+        match state.queue.remove(&ticket) {
+            None => self.make_room(state),
+            waker => {
+                drop(state);
+                drop(waker);
+            }
         }
     }
 

@@ -317,6 +317,8 @@ pub(crate) struct NextWay {
 
 impl NextWay {
     fn poll_way(&mut self, context: &Context<'_>) -> Poll<Result<Way, NoReply>> {
+        // To clone or drop a waker runs code of an executor, and may drop other tasks that wait here: without a lock.
+        let waker = context.waker().clone();
         let line = Arc::clone(&self.wish.place.line);
         let mut state = lock(&line.state);
         if let Some(found) = self.wish.look(&state) {
@@ -336,9 +338,10 @@ impl NextWay {
             self.ticket = Some(ticket);
             waiting
         });
-        *lock(&waiting.0) = Some(context.waker().clone());
+        let before = lock(&waiting.0).replace(waker);
         let begins_to_demand = self.wish.begins_to_demand(&state);
         drop(state);
+        drop(before);
         if self.timer.is_none() {
             self.timer = Some(line.timer.add(self.wish.until, waiting).map_err(NoReply::NoTimer)?);
         }
@@ -361,7 +364,8 @@ impl Drop for NextWay {
     fn drop(&mut self) {
         let line = &self.wish.place.line;
         if let Some(ticket) = self.ticket.take() {
-            lock(&line.state).waiting.remove(&ticket);
+            let waiting = lock(&line.state).waiting.remove(&ticket);
+            drop(waiting);
         }
         if let Some(key) = self.timer.take() {
             line.timer.remove(key);

@@ -66,7 +66,9 @@ impl Timer {
     }
 
     pub(super) fn remove(&self, key: Key) {
-        lock(&self.state).deadlines.remove(&key);
+        // It may be the last that holds a task, which is dropped without the lock: others that it holds come here, too.
+        let removed = lock(&self.state).deadlines.remove(&key);
+        drop(removed);
     }
 
     /// Lets the thread end.

@@ -1,14 +1,17 @@
 //! What calls that wait for the next process of a plugin do.
 
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::error::DisconnectCause;
 use crate::io::connection::NoReply;
-use crate::io::line::{Line, WhileDown};
+use crate::io::line::{Line, NextWay, WhileDown};
+
+use super::support::PATIENCE;
 
 /// It may be woken, and run, when the plugin was started and stopped again meanwhile.
 #[test]
@@ -47,4 +50,35 @@ fn a_line_that_is_closed_stays_so() {
         panic!("it waits");
     };
     assert!(matches!(cause, DisconnectCause::ShutDown), "{cause}");
+}
+
+/// As that of an executor whose tasks are kept by their wakers alone.
+struct Keeps(#[expect(dead_code, reason = "it is there to be dropped")] Mutex<Pin<Box<NextWay>>>);
+
+impl Wake for Keeps {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_task_that_waits_may_be_dropped_with_the_waker_of_another_one() {
+    let (done, is_done) = sync_channel(1);
+    let run = move || {
+        let line = Line::new(WhileDown::Wait(Duration::MAX), 0, || {});
+        let place = line.place(0);
+        let next = || {
+            let mut next = Box::pin(place.next_async(None, DisconnectCause::ShutDown, None));
+            assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            next
+        };
+        let keeps = || Waker::from(Arc::new(Keeps(Mutex::new(next()))));
+        let mut call = next();
+        for _ in 0..3 {
+            assert!(call.as_mut().poll(&mut Context::from_waker(&keeps())).is_pending());
+        }
+        drop(call);
+        line.close(DisconnectCause::ShutDown);
+        done.send(()).unwrap();
+    };
+    std::thread::Builder::new().spawn(run).unwrap();
+    is_done.recv_timeout(PATIENCE).expect("nobody waits for a lock that he has");
 }
