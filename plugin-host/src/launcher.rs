@@ -301,6 +301,9 @@ impl Launcher {
     ///
     /// To drop the [`PluginProcess`] and to shut it down ends the plugin all the same. The plugin listens on a socket in
     /// a fresh directory that only this user can enter. A plugin that is killed while it has no host leaves that behind.
+    ///
+    /// This is for plugins that [`spawn`](Self::spawn) starts. A supervised one gives no record of itself, so no host would
+    /// find it: after the host's end it would wait in vain.
     #[must_use]
     pub fn survive_host(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);

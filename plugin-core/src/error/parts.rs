@@ -95,7 +95,8 @@ impl fmt::Display for Panicked {
         }
         write!(
             f,
-            ": {}; this is a defect of the {}, which goes on with other calls: report it to its author",
+            ": {}; this is a defect of the {}, which goes on with other calls unless its panic policy ends it: report it to \
+             its author",
             self.message,
             self.target.side()
         )

@@ -155,6 +155,7 @@ impl PluginSet {
 
     /// The plugins that cannot be used: what is wrong with their files, and those whose last start failed. A plugin
     /// that was not started yet may still turn out to be broken: [`describe_all`](Self::describe_all) asks all of them.
+    /// One that ran and is given up, as its policy says, is not among them: its calls and its events tell of it.
     #[must_use]
     pub fn broken(&self) -> Vec<BrokenPlugin> {
         let contents = lock(&self.contents);
@@ -181,7 +182,8 @@ impl PluginSet {
         described.map(|(entry, description)| (entry.name().to_owned(), description)).collect()
     }
 
-    /// The plugin of that name, which is started if it does not run. All who ask for it share one process.
+    /// The plugin of that name, which is started if it does not run. All who ask for it share one process. One that was
+    /// given up is not started again by this but by [`reload`](Self::reload) or [`SupervisedPlugin::restart`].
     ///
     /// # Errors
     /// When there is no such plugin, or it cannot be started. It is tried again the next time.
