@@ -3,8 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use plugin_host::{Event, Launcher};
+use plugin_host::{Event, Launcher, Supervisor};
 use tests::{Phoenix, journal_answer};
 
 use crate::supervision::{Nest, brisk, phoenix};
@@ -216,9 +217,44 @@ fn a_new_version_that_crashes_soon_gives_way_to_the_old_one() {
     assert!(events.any(|event| matches!(event, Event::RolledBack { generation: 3, .. })));
 
     // One that has proved itself is started again.
-    let plugin = nest.launcher("1").supervise(brisk().healthy_after(std::time::Duration::ZERO)).unwrap();
+    let plugin = nest.launcher("1").supervise(brisk().healthy_after(Duration::ZERO)).unwrap();
     let client = phoenix(&plugin);
     plugin.swap(nest.launcher("2")).unwrap();
+    client.burn(1, 1).unwrap_err();
+    assert_eq!(client.version().unwrap(), "2");
+}
+
+/// It is not given what belongs to another one, nor has anything done to it.
+#[test]
+fn a_new_version_that_does_not_fit_is_found_out_first() {
+    let nest = Nest::new();
+    let times = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&times);
+    let supervisor = Supervisor::new(heir(&nest, "1")).policy(brisk()).initialise(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let plugin = supervisor.spawn().unwrap();
+    let client = phoenix(&plugin);
+    client.load("precious").unwrap();
+    // It has no hooks either, which would be found out when it is given the state.
+    let error = plugin.swap(nest.launcher("2").arg("other")).unwrap_err();
+    assert_says(&error, &["was built with another version of `Phoenix`"]);
+    assert_eq!(times.load(Ordering::SeqCst), 1);
+    assert_eq!(client.loaded().unwrap().unwrap(), "precious");
+}
+
+#[test]
+fn a_new_version_that_was_good_for_a_while_does_not_give_way_later() {
+    let nest = Nest::new();
+    let healthy = Duration::from_millis(200);
+    let policy = brisk().healthy_after(healthy).idle_stop(healthy + healthy / 2);
+    let plugin = nest.launcher("1").supervise(policy).unwrap();
+    let client = phoenix(&plugin);
+    plugin.swap(nest.launcher("2")).unwrap();
+    let mut events = plugin.events();
+    assert!(events.any(|event| matches!(event, Event::Idle)));
+    // At once, before the process that the call starts has run for as long.
     client.burn(1, 1).unwrap_err();
     assert_eq!(client.version().unwrap(), "2");
 }

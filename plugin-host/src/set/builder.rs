@@ -96,7 +96,7 @@ impl PluginSetBuilder {
 
     /// Has every process of every plugin brought to where it should be before calls go to it, as
     /// [`Supervisor::initialise`](crate::Supervisor::initialise) does, but for those that are only asked what
-    /// they offer.
+    /// they offer. It must not ask the set for the plugin that it is called for, which would wait for itself.
     pub fn initialise(
         mut self,
         initialise: impl Fn(&str, &PluginProcess) -> Result<(), AnyError> + Send + Sync + 'static,

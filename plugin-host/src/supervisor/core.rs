@@ -8,11 +8,12 @@ use std::task::Wake;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Condvar, Line, lock, wait};
+use plugin_core::__host::{Condvar, Line, Way, lock, wait};
 use plugin_core::{DisconnectCause, Interface};
 
 use super::error::SwapError;
 use super::event::{Bus, Event};
+use super::keeper::Misstart;
 use crate::error::ShutdownError;
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
@@ -87,6 +88,14 @@ impl State {
     /// The process that calls go to, or went to last.
     pub(super) fn last(&self) -> &Arc<PluginProcess> {
         self.last.as_ref().expect("the first process is there before anybody has the handle")
+    }
+
+    /// How what clients use is reached in this process.
+    pub(super) fn ways_to(&self, plugin: &PluginProcess) -> Result<Vec<Way>, Misstart> {
+        let wanted = self.wanted.iter();
+        let ways = wanted.map(|wanted| plugin.peer().way(&wanted.interface, &wanted.name));
+        ways.collect::<Result<_, _>>()
+            .map_err(|error| Misstart::Unfit(format!("does not fit what the host uses: {error}")))
     }
 
     /// Whether the plugin is to be shut down.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use plugin_core::__host::{Way, random, within_deadline};
+use plugin_core::__host::{random, within_deadline};
 use plugin_core::{AnyError, DisconnectCause, EndKind, GaveUp, Outage};
 
 use super::core::{Core, Reason};
@@ -327,15 +327,13 @@ impl Keeper {
             let _ = plugin.kill();
             return Err(Misstart::Unfit("came when the plugin was being shut down".to_owned()));
         }
-        let ways: Result<Vec<Way>, _> =
-            state.wanted.iter().map(|wanted| plugin.peer().way(&wanted.interface, &wanted.name)).collect();
-        let ways = match ways {
+        let ways = match state.ways_to(&plugin) {
             Ok(ways) => ways,
-            Err(error) => {
+            Err(misstart) => {
                 drop(state);
                 // Nobody uses it.
                 let _ = plugin.kill();
-                return Err(Misstart::Unfit(format!("does not fit what the host uses: {error}")));
+                return Err(misstart);
             }
         };
         state.generation += 1;
@@ -369,6 +367,12 @@ impl Keeper {
             plugin.resume();
             self.core.line.wake();
             return;
+        }
+        if let Phase::Up { since, .. } = self.phase
+            && since.elapsed() >= self.policy.healthy_after
+        {
+            // It has proved itself, and what comes after it is the same.
+            self.previous = None;
         }
         self.phase = Phase::Asleep;
         if let Err(error) = plugin.shutdown() {

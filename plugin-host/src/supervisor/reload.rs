@@ -23,6 +23,9 @@ const SETTLE: Duration = Duration::from_millis(200);
 const MAX_SETTLES: u32 = 300;
 
 /// Starts a plugin again whenever its program changes, until it is dropped, see [`SupervisedPlugin::watch_program`].
+///
+/// To drop it waits for a restart that is on its way, and for the old process to end, which takes the
+/// [`drain_timeout`](Policy::drain_timeout) at most where that is still in use.
 #[must_use = "the program is watched until this is dropped"]
 pub struct ProgramWatch {
     watcher: Option<RecommendedWatcher>,

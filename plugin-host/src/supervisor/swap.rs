@@ -137,6 +137,8 @@ impl Keeper {
         state: impl FnOnce() -> Result<Option<Vec<u8>>, Misstart>,
     ) -> Result<(), Misstart> {
         new.health().map_err(|error| Misstart::Unfit(format!("is not well: {error}")))?;
+        // Before anything is done that is of use only to a process which takes over.
+        self.core.state().ways_to(new)?;
         if let Some(state) = state()? {
             self.restore(new, &state)?;
         }
