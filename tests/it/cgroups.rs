@@ -1,7 +1,6 @@
 //! What a plugin has started ends with it, wherever it has gone, if the plugin has a control group of its own.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use plugin_host::{CgroupCause, Input, LaunchCause, Launcher, PluginProcess};
@@ -30,7 +29,7 @@ fn nothing_is_left_of_a_plugin_that_is_shut_down_or_killed() {
         assert!(is_running(survivor));
         assert_eq!(client.survive(7).unwrap(), 7);
         drop(other);
-        assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+        assert!(parent.groups().is_empty(), "{:?}", parent.groups());
     }
 }
 
@@ -48,7 +47,7 @@ fn nothing_runs_on_when_the_host_is_killed() {
     let (plugin, _, _) = parent.plugin_with_daemon();
     assert!(!left.exists());
     drop(plugin);
-    assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+    assert!(parent.groups().is_empty(), "{:?}", parent.groups());
 }
 
 #[test]
@@ -63,7 +62,7 @@ fn nothing_is_left_of_a_plugin_that_does_not_start() {
     ];
     for launcher in starts {
         launcher.cgroup(parent.path()).spawn().map(drop).unwrap_err();
-        assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+        assert!(parent.groups().is_empty(), "{:?}", parent.groups());
     }
 }
 
@@ -73,7 +72,7 @@ fn what_is_wrong_with_a_plugin_is_told_in_a_group_as_well() {
     let Some(parent) = Parent::new() else { return };
     for start in WRONG {
         start.run_as(|launcher| launcher.cgroup(parent.path()));
-        assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+        assert!(parent.groups().is_empty(), "{:?}", parent.groups());
     }
 }
 
@@ -84,7 +83,7 @@ fn a_plugin_with_the_host_s_input_gets_a_group_as_well() {
     let daemon = plugin.client::<CrashClient>().unwrap().daemon().unwrap();
     plugin.shutdown().unwrap();
     assert!(!is_running(daemon));
-    assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+    assert!(parent.groups().is_empty(), "{:?}", parent.groups());
 }
 
 #[test]
@@ -96,7 +95,7 @@ fn groups_that_a_plugin_makes_are_removed_with_its_own() {
     fs::write(inner.join("cgroup.procs"), daemon.to_string()).unwrap();
     plugin.shutdown().unwrap();
     assert!(!is_running(daemon));
-    assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+    assert!(parent.groups().is_empty(), "{:?}", parent.groups());
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn a_plugin_that_outlives_its_host_keeps_its_group() {
         assert_eq!(plugin.reattach_info().as_ref(), Some(&info));
         plugin.shutdown().unwrap();
         assert!(!is_running(daemon));
-        assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+        assert!(parent.groups().is_empty(), "{:?}", parent.groups());
         wait_until_gone(info.pid());
 
         // Where no other host comes, it kills its own group.
@@ -159,7 +158,7 @@ fn hosts_that_start_at_the_same_time_do_not_take_each_other_s_groups() {
             });
         }
     });
-    assert_eq!(parent.groups(), [PathBuf::new(); 0]);
+    assert!(parent.groups().is_empty(), "{:?}", parent.groups());
 }
 
 #[test]
