@@ -215,7 +215,9 @@ fn a_stream_that_a_method_takes_ends_at_the_deadline_of_its_call() {
     let (sender, numbers) = Stream::channel(1);
     sender.send(1).unwrap();
     let error = rivers.with_timeout(Duration::from_millis(50)).sum(numbers).unwrap_err();
-    assert_says(&error, &["did not answer within"]);
+    // Both sides have the deadline, and either may be the first to see that it has come.
+    let says = ["did not answer within", "no item of a stream came within"];
+    assert!(says.iter().any(|words| error.to_string().contains(words)), "{error}");
     wait_for("the plugin lets go of the stream", || sender.is_closed());
     wait_until_dry(&plugin, &rivers);
 }
