@@ -6,6 +6,7 @@
 //! the names of the plugin's variables, and how many entries are in the directory for temporary files.
 //! `mortal_host toil`, `stick`, `child` and `flush by force` wait as well, with a plugin that needs a processor, does not end
 //! when it is dropped, has a child, whose process id is printed before its own, or writes a file when it is dropped.
+//! `mortal_host busy child` calls its plugin all the time, from several threads.
 //! `mortal_host start PROGRAM ARGUMENT…` waits for the start of a plugin.
 //! `mortal_host survive MILLISECONDS PROGRAM ARGUMENT…` starts a plugin that outlives it, has it outlast a call, prints what the
 //! next host needs in a line of JSON, and waits.
@@ -25,6 +26,9 @@ use std::time::Duration;
 use plugin_core::{Plugin, Result, plugin_interface};
 use plugin_host::{Input, Launcher};
 use tests::{Crash, CrashClient, Steward, StewardClient};
+
+/// How many threads call a busy plugin: enough that it owes answers at any moment.
+const BUSY: usize = 8;
 
 /// Tells what it inherited.
 #[plugin_interface]
@@ -164,18 +168,27 @@ fn host() -> Result<(), Box<dyn Error>> {
             plugin.shutdown()?;
         }
         _ => {
-            let (heir, caller) = (heir.clone(), heir);
             let call: fn(&HeirClient) -> Result<()> = match mode {
                 "toil" => |heir| heir.toil(),
                 // A value is dropped when no method of it runs.
                 "flush by force" => |heir| heir.environment().map(drop),
+                "busy child" => |heir| {
+                    loop {
+                        heir.environment()?;
+                    }
+                },
                 _ => |heir| heir.hang(),
             };
-            let caller = thread::Builder::new().spawn(move || call(&caller))?;
+            let callers = if mode == "busy child" { BUSY } else { 1 };
+            let start = |_| {
+                let heir = heir.clone();
+                thread::Builder::new().spawn(move || call(&heir))
+            };
+            let callers = (0..callers).map(start).collect::<std::io::Result<Vec<_>>>()?;
             heir.environment()?;
             match mode {
                 "stick" => heir.stick()?,
-                "child" => writeln!(out, "{}", heir.child()?)?,
+                "child" | "busy child" => writeln!(out, "{}", heir.child()?)?,
                 "flush by force" => heir.flush(arguments.get(1).map(Path::new).ok_or("which file?")?)?,
                 _ => {}
             }
@@ -185,7 +198,9 @@ fn host() -> Result<(), Box<dyn Error>> {
                 plugin.shutdown()?;
             }
             // Nothing ends it but the test.
-            let _ = caller.join();
+            for caller in callers {
+                let _ = caller.join();
+            }
             loop {
                 thread::park();
             }
