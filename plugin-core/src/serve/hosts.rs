@@ -77,7 +77,7 @@ pub(super) fn serve(
         #[cfg(any(feature = "log", feature = "tracing"))]
         crate::forward::detach();
         if let Some(mut outputs) = outputs.take() {
-            let _ = std::io::stdout().flush();
+            // Not flushed before: a method may hold the lock of stdout, and wait for room that nobody makes but this.
             outputs.let_go();
         }
         last = Some(connection);
