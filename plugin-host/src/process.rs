@@ -140,27 +140,22 @@ impl Process {
 
     /// Waits until the process has ended or `deadline` has come.
     pub(crate) fn wait_end(&self, deadline: Instant) -> Option<Arc<ProcessEnd>> {
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(end) = &state.end {
-                return Some(Arc::clone(end));
-            }
-            state = wait(&self.ended, state, Some(deadline))?;
-        }
+        self.wait_told(deadline, |state| state.end.clone())
     }
 
     /// Waits until nothing is left of a process that has ended; whether that is so.
     pub(crate) fn wait_cleared(&self) -> bool {
-        let deadline = Instant::now() + KILL_TIMEOUT;
+        self.wait_told(Instant::now() + KILL_TIMEOUT, |state| state.is_cleared).unwrap_or(false)
+    }
+
+    /// Waits until something is known of the process or `deadline` has come.
+    fn wait_told<R>(&self, deadline: Instant, told: impl Fn(&State) -> Option<R>) -> Option<R> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(is_cleared) = state.is_cleared {
-                return is_cleared;
+            if let Some(told) = told(&state) {
+                return Some(told);
             }
-            match wait(&self.ended, state, Some(deadline)) {
-                Some(guard) => state = guard,
-                None => return false,
-            }
+            state = wait(&self.ended, state, Some(deadline))?;
         }
     }
 

@@ -22,7 +22,7 @@ use crate::start::{Witness, deadline_in};
 
 /// How often it is looked whether the plugin is to be shut down while an old process is waited for: a person does not
 /// notice as much.
-pub(super) const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(50);
 
 /// One supervised plugin.
 pub(super) struct Core {
@@ -126,6 +126,11 @@ impl Core {
         lock(&self.state)
     }
 
+    /// The process that calls go to, or went to last.
+    pub(super) fn last(&self) -> Arc<PluginProcess> {
+        Arc::clone(self.state().last())
+    }
+
     /// Takes note that it is this thread that looks after the plugin.
     pub(super) fn be_kept(&self) {
         // Nobody else sets it.
@@ -223,12 +228,21 @@ impl Core {
 
     /// Waits until an old process is not in use any more, for `timeout` at most, or the plugin is to be shut down.
     pub(super) fn drain(&self, old: &PluginProcess, timeout: Duration) {
+        // What is in use after that is told of the end.
+        let _ = self.wait_patiently(timeout, |tick| old.drain(tick));
+    }
+
+    /// Waits for something, a moment each time, for `timeout` at most, or until the plugin is to be shut down; whether it
+    /// is so.
+    pub(super) fn wait_patiently(&self, timeout: Duration, wait: impl Fn(Duration) -> bool) -> bool {
         let deadline = deadline_in(timeout);
-        while !self.is_stopping() {
+        loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            // What is in use after that is told of the end.
-            if old.drain(left.min(TICK)) || left.is_zero() {
-                return;
+            if wait(left.min(TICK)) {
+                return true;
+            }
+            if left.is_zero() || self.is_stopping() {
+                return false;
             }
         }
     }

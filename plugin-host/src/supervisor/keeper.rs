@@ -11,6 +11,7 @@ use plugin_core::{AnyError, DisconnectCause, EndKind, GaveUp, Outage};
 use super::core::{Core, Reason};
 use super::event::Event;
 use super::failures::{Failures, Verdict};
+use super::fresh::Fresh;
 use super::policy::{Policy, Restart};
 use super::watch::{Finding, Watch};
 use crate::error::{LaunchCause, LaunchError, ShutdownError};
@@ -37,7 +38,7 @@ pub(super) struct Keeper {
     pub(super) phase: Phase,
     /// Since when nothing can be called.
     pub(super) down_since: Instant,
-    pub(super) spare: Option<Arc<PluginProcess>>,
+    spare: Option<Fresh>,
     /// Before when no spare is started: the last one failed.
     no_spare_before: Option<Instant>,
     waker: Waker,
@@ -145,10 +146,6 @@ impl Keeper {
                 Reason::Time => self.look(),
             }
         }
-        if let Some(spare) = self.spare.take() {
-            // Nobody knows it.
-            let _ = spare.kill();
-        }
     }
 
     /// When there is something to do.
@@ -168,7 +165,7 @@ impl Keeper {
         match &mut self.phase {
             Phase::Up { watch, since } => {
                 let since = *since;
-                let Some(plugin) = self.core.state().last.clone() else { return };
+                let plugin = self.core.last();
                 if let Some(end) = plugin.exited() {
                     let cause = plugin.refusal().unwrap_or(DisconnectCause::Ended(end));
                     self.recover(&plugin, &cause, now.saturating_duration_since(since));
@@ -216,10 +213,7 @@ impl Keeper {
 
     /// Starts this plugin from now on; gives what was started before.
     pub(super) fn exchange(&mut self, launcher: Box<Launcher>) -> Box<Launcher> {
-        if let Some(spare) = self.spare.take() {
-            // Nobody knows it.
-            let _ = spare.kill();
-        }
+        self.spare = None;
         self.core.state().program.clone_from(&launcher.program);
         std::mem::replace(&mut self.launcher, launcher)
     }
@@ -248,11 +242,11 @@ impl Keeper {
     pub(super) fn start_again(&mut self) {
         let spare = self.spare.take().filter(|spare| spare.exited().is_none());
         let started = match spare {
-            Some(spare) => self.initialise(spare),
+            Some(spare) => self.initialise(&spare).map(|()| spare),
             None => self.launch(),
         };
-        match started.and_then(|plugin| self.put_up(plugin)) {
-            Ok(_) => {}
+        match started.and_then(|fresh| self.put_up(fresh)) {
+            Ok(()) => {}
             Err(_) if self.core.is_stopping() => {}
             Err(misstart) => {
                 let outage = misstart.outage(&self.launcher);
@@ -264,17 +258,14 @@ impl Keeper {
     }
 
     /// Starts a process and brings it to where its predecessors were.
-    pub(super) fn launch(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
-        let plugin = self.launch_bare()?;
+    pub(super) fn launch(&mut self) -> Result<Fresh, Misstart> {
+        let fresh = self.launch_bare()?;
         if let Some(state) = &self.inheritance {
-            if let Err(misstart) = self.restore(&plugin, state) {
-                // Nobody uses it.
-                let _ = plugin.kill();
-                return Err(misstart);
-            }
+            self.restore(&fresh, state)?;
             self.inheritance = None;
         }
-        self.initialise(plugin)
+        self.initialise(&fresh)?;
+        Ok(fresh)
     }
 
     pub(super) fn restore(&self, plugin: &PluginProcess, state: &[u8]) -> Result<(), Misstart> {
@@ -283,17 +274,17 @@ impl Keeper {
             .map_err(|error| Misstart::Unfit(format!("cannot take over the state: {error}")))
     }
 
-    pub(super) fn launch_bare(&mut self) -> Result<Arc<PluginProcess>, Misstart> {
+    pub(super) fn launch_bare(&mut self) -> Result<Fresh, Misstart> {
         let witness: Arc<dyn Witness> = Arc::clone(&self.core) as _;
-        let plugin = Arc::new(self.launcher.start(Some(witness)).map_err(Misstart::Launch)?);
+        let fresh = Fresh::new(self.launcher.start(Some(witness)).map_err(Misstart::Launch)?);
         let generation = self.core.state().generation + 1;
-        self.tell(&Event::Started { generation, id: plugin.id() });
-        Ok(plugin)
+        self.tell(&Event::Started { generation, id: fresh.id() });
+        Ok(fresh)
     }
 
-    pub(super) fn initialise(&self, plugin: Arc<PluginProcess>) -> Result<Arc<PluginProcess>, Misstart> {
+    pub(super) fn initialise(&self, plugin: &PluginProcess) -> Result<(), Misstart> {
         if self.initialise.is_empty() {
-            return Ok(plugin);
+            return Ok(());
         }
         // As long as it may take to start.
         let timeout = if plugin.is_patient() { Duration::MAX } else { self.launcher.start_timeout };
@@ -301,41 +292,26 @@ impl Keeper {
         let done = within_deadline(deadline, || {
             // It has no part of ours in its hands that it could leave half done.
             let run =
-                AssertUnwindSafe(|| self.initialise.iter().try_for_each(|initialise| initialise(&plugin)));
+                AssertUnwindSafe(|| self.initialise.iter().try_for_each(|initialise| initialise(plugin)));
             catch_unwind(run)
         });
         let problem = match done {
-            Ok(Ok(())) => return Ok(plugin),
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "its initialisation in the host panicked".to_owned(),
         };
-        // Nobody uses it.
-        let _ = plugin.kill();
         Err(Misstart::Unfit(format!("cannot be initialised: {problem}")))
     }
 
-    /// Lets calls go to a process; gives the one before.
-    pub(super) fn put_up(
-        &mut self,
-        plugin: Arc<PluginProcess>,
-    ) -> Result<Option<Arc<PluginProcess>>, Misstart> {
+    /// Lets calls go to a process.
+    pub(super) fn put_up(&mut self, fresh: Fresh) -> Result<(), Misstart> {
         let now = Instant::now();
         let mut state = self.core.state();
         if state.is_stopping() {
-            drop(state);
-            // Nobody uses it.
-            let _ = plugin.kill();
             return Err(Misstart::Unfit("came when the plugin was being shut down".to_owned()));
         }
-        let ways = match state.ways_to(&plugin) {
-            Ok(ways) => ways,
-            Err(misstart) => {
-                drop(state);
-                // Nobody uses it.
-                let _ = plugin.kill();
-                return Err(misstart);
-            }
-        };
+        let ways = state.ways_to(&fresh)?;
+        let plugin = fresh.take();
         state.generation += 1;
         // From now on it ends in order.
         state.starting = None;
@@ -352,7 +328,9 @@ impl Keeper {
         self.phase = Phase::Up { watch, since: now };
         // It may have ended before anybody looked.
         self.core.poke();
-        Ok(before)
+        // To drop it may wait for its last lines.
+        drop(before);
+        Ok(())
     }
 
     /// Stops a plugin that nobody uses.
@@ -384,7 +362,7 @@ impl Keeper {
     /// Whether a process should be there that waits to take over.
     fn wants_spare(&self) -> bool {
         let is_wanted = self.policy.warm_spare && matches!(self.phase, Phase::Up { .. });
-        is_wanted && !self.core.is_stopping() && !self.core.state().last().describe().is_exclusive()
+        is_wanted && !self.core.is_stopping() && !self.core.last().describe().is_exclusive()
     }
 
     /// Keeps a process that waits to take over, if the policy says so.

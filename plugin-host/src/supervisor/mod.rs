@@ -4,6 +4,7 @@ mod core;
 mod error;
 mod event;
 mod failures;
+mod fresh;
 mod keeper;
 mod policy;
 #[cfg(feature = "watch")]

@@ -110,13 +110,13 @@ impl SupervisedPlugin {
     /// What the process that runs, or ran last, says of itself.
     #[must_use]
     pub fn describe(&self) -> Description {
-        self.core.state().last().describe().clone()
+        self.core.last().describe().clone()
     }
 
     /// The process id of the plugin; `None` while it is down or stopped.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
-        let last = Arc::clone(self.core.state().last());
+        let last = self.core.last();
         last.exited().is_none().then(|| last.id())
     }
 

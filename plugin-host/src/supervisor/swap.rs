@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use plugin_core::Outage;
 
-use super::core::{Order, TICK};
+use super::core::Order;
 use super::error::SwapError;
 use super::event::Event;
 use super::keeper::{Keeper, Misstart, Phase};
 use crate::launcher::Launcher;
 use crate::plugin::PluginProcess;
-use crate::start::deadline_in;
 
 /// How it failed, and whether something runs all the same.
 enum Failure {
@@ -31,7 +30,7 @@ impl Keeper {
     fn replace(&mut self, launcher: Option<Box<Launcher>>) -> Result<Option<Arc<PluginProcess>>, SwapError> {
         self.down_since = Instant::now();
         let before = launcher.map(|launcher| self.exchange(launcher));
-        let last = Arc::clone(self.core.state().last());
+        let last = self.core.last();
         // That one has just ended may not have been seen yet.
         let old = Some(last).filter(|last| matches!(self.phase, Phase::Up { .. }) && last.exited().is_none());
         let replaced = match &old {
@@ -88,21 +87,17 @@ impl Keeper {
 
     /// Starts a process where none runs.
     fn start_in_place(&mut self) -> Result<(), Failure> {
-        let started = self.launch().and_then(|plugin| self.put_up(plugin));
-        started.map(drop).map_err(Failure::Unchanged)
+        self.launch().and_then(|fresh| self.put_up(fresh)).map_err(Failure::Unchanged)
     }
 
     /// Starts a process beside the old one, which takes over as soon as it is ready.
     fn replace_beside(&mut self, old: &Arc<PluginProcess>) -> Result<(), Failure> {
-        let new = self.launch_bare().map_err(Failure::Unchanged)?;
-        let ready = self.make_ready(&new, || match old.peer().has_hooks() {
+        let fresh = self.launch_bare().map_err(Failure::Unchanged)?;
+        let ready = self.make_ready(&fresh, || match old.peer().has_hooks() {
             true => self.save(old),
             false => Ok(None),
         });
-        let up = ready.and_then(|()| self.put_up(Arc::clone(&new)));
-        up.map(drop).map_err(|misstart| {
-            // Nobody uses it.
-            let _ = new.kill();
+        ready.and_then(|()| self.put_up(fresh)).map_err(|misstart| {
             self.resume(old);
             Failure::Unchanged(misstart)
         })
@@ -118,12 +113,11 @@ impl Keeper {
         if let Err(error) = old.shutdown() {
             tracing::warn!(plugin = &*self.core.name, "the process that is replaced: {error}");
         }
-        let up = self.launch_bare().and_then(|new| {
-            let ready = self.make_ready(&new, || Ok(state.clone()));
-            let up = ready.and_then(|()| self.put_up(Arc::clone(&new)));
-            up.inspect_err(|_| drop(new.kill()))
+        let up = self.launch_bare().and_then(|fresh| {
+            self.make_ready(&fresh, || Ok(state.clone()))?;
+            self.put_up(fresh)
         });
-        up.map(drop).map_err(|misstart| {
+        up.map_err(|misstart| {
             // For whoever comes next.
             self.inheritance = state;
             Failure::Down(misstart)
@@ -133,7 +127,7 @@ impl Keeper {
     /// Makes sure that a fresh process is well, and has it take over the state of the old one.
     fn make_ready(
         &self,
-        new: &Arc<PluginProcess>,
+        new: &PluginProcess,
         state: impl FnOnce() -> Result<Option<Vec<u8>>, Misstart>,
     ) -> Result<(), Misstart> {
         new.health().map_err(|error| Misstart::Unfit(format!("is not well: {error}")))?;
@@ -142,7 +136,7 @@ impl Keeper {
         if let Some(state) = state()? {
             self.restore(new, &state)?;
         }
-        self.initialise(Arc::clone(new)).map(drop)
+        self.initialise(new)
     }
 
     /// Lets no call begin, and gets the state of the old process when those that run have ended.
@@ -150,11 +144,7 @@ impl Keeper {
         // Before they are refused: those that are refused wait here.
         self.core.line.sleep();
         let timeout = self.policy.drain_timeout;
-        let deadline = deadline_in(timeout);
-        while !old.pause(TICK) {
-            if Instant::now() < deadline && !self.core.is_stopping() {
-                continue;
-            }
+        if !self.core.wait_patiently(timeout, |tick| old.pause(tick)) {
             let reason =
                 format!("has to wait for calls of the old one, which did not end within {timeout:?}");
             return Err(Misstart::Unfit(reason));
