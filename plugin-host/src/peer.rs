@@ -125,10 +125,8 @@ impl Peer {
 
     /// Does not let calls begin but those of hooks, or lets all begin again.
     pub(crate) fn pause(&self, is_paused: bool) {
-        let Description { instances, lifecycle, .. } = &self.description;
-        let instances = instances.iter().chain(lifecycle).map(|instance| instance.object).max().unwrap_or(0);
-        let but = lifecycle.as_ref().map(|instance| instance.object);
-        self.connection.pause(is_paused.then_some(Pause { instances, but }));
+        let but = self.description.lifecycle.as_ref().map(|instance| instance.object);
+        self.connection.pause(is_paused.then_some(Pause { but }));
     }
 
     /// Whether the plugin has state that another process can take over.

@@ -409,8 +409,8 @@ impl Events for PluginEvents {
         self.source.record(record);
     }
 
-    fn ended(&self, end: StreamEnd) -> DisconnectCause {
-        let ended = match end {
+    fn ended(&self, stream_end: StreamEnd) -> DisconnectCause {
+        let ended = match stream_end {
             // A process that ends closes its connection first, wherever it stood.
             StreamEnd::Closed | StreamEnd::ClosedWithinFrame | StreamEnd::Io(_) => {
                 self.process.wait_end(Instant::now() + EXIT_GRACE)
@@ -420,30 +420,29 @@ impl Events for PluginEvents {
         if let Some(end) = ended {
             return DisconnectCause::Ended(end);
         }
-        let report = || self.process.report();
-        let cause = |end: &StreamEnd| match end {
-            StreamEnd::Closed => DisconnectCause::ClosedConnection(report()),
-            StreamEnd::ClosedWithinFrame => DisconnectCause::BrokeProtocol {
-                violation: "half a frame and then closed its connection".to_owned(),
-                end: report(),
-            },
-            StreamEnd::Violation(violation) => {
-                DisconnectCause::BrokeProtocol { violation: violation.clone(), end: report() }
-            }
-            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after: *after },
-            StreamEnd::Io(error) => {
-                DisconnectCause::Io(Arc::new(io::Error::new(error.kind(), error.to_string())))
-            }
+        let end = self.process.report();
+        let broke = |violation| DisconnectCause::BrokeProtocol { violation, end: Arc::clone(&end) };
+        let cause = match stream_end {
+            StreamEnd::Closed => DisconnectCause::ClosedConnection(Arc::clone(&end)),
+            StreamEnd::ClosedWithinFrame => broke("half a frame and then closed its connection".to_owned()),
+            StreamEnd::Violation(violation) => broke(violation),
+            StreamEnd::Stalled(after) => DisconnectCause::StoppedReading { after },
+            StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
         };
         // Before it ends, so that whoever sees its end knows why. Nobody else sets it.
-        let _ = self.verdict.set(cause(&end));
+        let _ = self.verdict.set(cause.clone());
         // Its connection is of no use any more, and nothing else would end it.
         if self.may_kill {
             self.process.kill();
         }
-        match end {
-            StreamEnd::Io(error) => DisconnectCause::Io(Arc::new(error)),
-            end => cause(&end),
+        // More is known of its end now.
+        let end = self.process.report();
+        match cause {
+            DisconnectCause::ClosedConnection(_) => DisconnectCause::ClosedConnection(end),
+            DisconnectCause::BrokeProtocol { violation, .. } => {
+                DisconnectCause::BrokeProtocol { violation, end }
+            }
+            cause => cause,
         }
     }
 

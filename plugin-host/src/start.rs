@@ -63,12 +63,12 @@ impl Launcher {
             hello.extensions.push(Extension::cgroup(path));
         }
         // The plugin looks for the hello as soon as it runs. One that is to be in a group first sees its beginning only.
+        let waits = matches!(host_end, HostEnd::Connected(_)) && cgroup.is_some();
         let prepared = match &host_end {
-            HostEnd::Connected(transport) if cgroup.is_some() => send_host_preamble(&**transport, deadline),
+            HostEnd::Connected(transport) if waits => send_host_preamble(&**transport, deadline),
             HostEnd::Connected(transport) => send_host_hello(&**transport, &hello, deadline),
             HostEnd::Waiting(_) => Ok(()),
         };
-        let waits = matches!(host_end, HostEnd::Connected(_)) && cgroup.is_some();
         let connection = Arc::new(OnceLock::new());
         let watcher = Watcher::new(source.clone(), Arc::clone(&connection), witness.clone());
         let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));

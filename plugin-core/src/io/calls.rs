@@ -72,20 +72,12 @@ impl Waiter {
     }
 }
 
-/// Which calls do not begin for now: those of the instances that are there from the start, which are numbered from 1 to
-/// this, but for one. Calls within calls of the peer do, since those could not end otherwise.
+/// Which calls do not begin for now: those of the instances that are there from the start, but for one. Calls within calls of
+/// the peer do, since those could not end otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Pause {
-    /// The last of the instances.
-    pub instances: u64,
-    /// The one that can be called.
+    /// The instance that can be called.
     pub but: Option<u64>,
-}
-
-impl Pause {
-    fn holds(&self, object: u64) -> bool {
-        (1..=self.instances).contains(&object) && self.but != Some(object)
-    }
 }
 
 /// Who waits.
@@ -113,8 +105,6 @@ pub(super) enum NextReader {
 
 /// The calls of a connection.
 pub(super) struct Calls {
-    /// The highest number of an instance that the peer has from the start.
-    instances: u64,
     state: Mutex<State>,
     /// Notified when a call ends, for threads that wait to begin.
     room: Condvar,
@@ -123,6 +113,8 @@ pub(super) struct Calls {
 }
 
 struct State {
+    /// The highest number of an instance that the peer has from the start.
+    instances: u64,
     outgoing: Outgoing<Waiter>,
     /// How many of those that wait for a reply are tasks.
     tasks: usize,
@@ -140,6 +132,7 @@ struct State {
 impl Calls {
     pub(super) fn new(max_in_flight: u32, instances: u64) -> Self {
         let state = State {
+            instances,
             outgoing: Outgoing::new(max_in_flight),
             tasks: 0,
             queue: BTreeMap::new(),
@@ -148,7 +141,7 @@ impl Calls {
             pause: None,
             is_closed: false,
         };
-        Self { instances, state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
+        Self { state: Mutex::new(state), room: Condvar::new(), gone: Condvar::new() }
     }
 
     /// Begins the call of a thread, when there is room. Afterwards it may be that nobody waits.
@@ -229,7 +222,8 @@ impl Calls {
     /// Ends a call that nobody waits for any more; `None` if its end is known already.
     pub(super) fn abandon(&self, call: u64) -> Result<Option<Waiter>, Violation> {
         let mut state = lock(&self.state);
-        let waiter = state.outgoing.abandon(call, |waiter| waiter.is_patient(self.instances))?;
+        let instances = state.instances;
+        let waiter = state.outgoing.abandon(call, |waiter| waiter.is_patient(instances))?;
         if waiter.as_ref().is_some_and(|waiter| waiter.who == Who::Task) {
             state.tasks -= 1;
         }
@@ -299,8 +293,7 @@ impl Calls {
     /// Waits until none of the calls runs that would not begin now, or the connection is closed; false at `deadline`.
     pub(super) fn wait_paused(&self, deadline: Instant) -> bool {
         self.wait_until(deadline, |state| {
-            let Some(pause) = state.pause else { return true };
-            !state.outgoing.waiters().any(|waiter| pause.holds(waiter.object))
+            !state.outgoing.waiters().any(|waiter| state.is_paused(waiter.object))
         })
     }
 
@@ -423,6 +416,12 @@ impl Calls {
 }
 
 impl State {
+    /// Whether calls of an object do not begin for now.
+    fn is_paused(&self, object: u64) -> bool {
+        let is_instance = (1..=self.instances).contains(&object);
+        is_instance && self.pause.is_some_and(|pause| pause.but != Some(object))
+    }
+
     /// `None` if there is no room and the caller waits for it.
     fn try_begin(
         &mut self,
@@ -435,7 +434,7 @@ impl State {
             return Some(Err(NoReply::Disconnected(cause.clone(), Delivery::NotSent)));
         }
         let asked = asked(header);
-        if asked == Asked::Call && self.pause.is_some_and(|pause| pause.holds(header.object)) {
+        if asked == Asked::Call && self.is_paused(header.object) {
             return Some(Err(NoReply::Paused));
         }
         // A sign of life is wanted most when every call hangs.

@@ -74,7 +74,6 @@ struct State {
     next_ticket: u64,
 }
 
-#[derive(Clone)]
 enum Stage {
     /// There is a connection, which may be dead already.
     Up,
@@ -160,7 +159,8 @@ impl Line {
     }
 
     /// Whether calls go over a connection, as far as is known.
-    pub fn is_up(&self) -> bool {
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn is_up(&self) -> bool {
         matches!(lock(&self.state).stage, Stage::Up)
     }
 

@@ -5,6 +5,7 @@ mod unix;
 
 #[cfg(unix)]
 pub(crate) use unix::cgroup::kill_own_cgroup;
+pub use unix::cgroup::{CGROUP_PREFIX, is_in_cgroup, kill_cgroup};
 #[cfg(unix)]
 pub(crate) use unix::listen::{
     SocketListener, is_same_user, is_traced, let_be_traced, peer_process, private_directory, write_private,

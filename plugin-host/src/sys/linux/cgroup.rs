@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use plugin_core::__host::random;
+use plugin_core::__host::{CGROUP_PREFIX, is_in_cgroup, kill_cgroup, random};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -20,9 +20,6 @@ use crate::cgroup::CgroupCause;
 
 /// What `statfs` says of a file system that is cgroup version 2: `CGROUP2_SUPER_MAGIC`.
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
-
-/// What the names of groups begin with.
-const PREFIX: &str = "plugin-";
 
 /// How often a group is made anew that another host has taken for a forgotten one, which it can only between two system
 /// calls of this one. That it happens three times in a row is not to be expected in the life of a machine.
@@ -49,7 +46,7 @@ impl NewCgroup {
         sweep(parent);
         for _ in 0..ATTEMPTS {
             let number = u64::from_ne_bytes(random().map_err(refusal)?);
-            let path = parent.join(format!("{PREFIX}{}-{number:016x}", std::process::id()));
+            let path = parent.join(format!("{CGROUP_PREFIX}{}-{number:016x}", std::process::id()));
             fs::create_dir(&path).map_err(refusal)?;
             match claim(&path) {
                 Ok(Some(lock)) => {
@@ -74,7 +71,9 @@ impl NewCgroup {
 
     /// Puts a process into the group, with what it starts from now on. Its id has to be its own: nobody has waited for it.
     pub(crate) fn enter(self, pid: u32) -> Result<Cgroup, CgroupCause> {
-        match write(&self.path.join("cgroup.procs"), &pid.to_string()) {
+        // Writes to a file that is there.
+        let procs = OpenOptions::new().write(true).open(self.path.join("cgroup.procs"));
+        match procs.and_then(|mut procs| procs.write_all(pid.to_string().as_bytes())) {
             // It has ended.
             Err(error) if is(&error, Errno::SRCH) => {}
             // A group that this program is to leave counts as missing if that is beyond its namespace.
@@ -105,10 +104,7 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// The group at `path`, if this process is in it.
     pub(crate) fn of_process(pid: u32, path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str().filter(|name| name.starts_with(PREFIX))?;
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-        group.split('/').any(|part| part == name).then(|| Self { path: path.to_owned() })
+        is_in_cgroup(&pid.to_string(), path).then(|| Self { path: path.to_owned() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -117,8 +113,7 @@ impl Cgroup {
 
     /// Kills all that runs in it.
     pub(crate) fn kill(&self) {
-        // Fails when it has been removed, and then nothing runs in it.
-        let _ = write(&self.path.join("cgroup.kill"), "1");
+        kill_cgroup(&self.path);
     }
 
     /// Kills all that runs in it, waits for the end of that, and removes it.
@@ -172,7 +167,7 @@ fn sweep(parent: &Path) {
     // What is wrong with the directory is told when a group is to be made in it.
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+        if !entry.file_name().as_encoded_bytes().starts_with(CGROUP_PREFIX.as_bytes()) {
             continue;
         }
         let Ok(lock) = File::open(entry.path()) else { continue };
@@ -196,11 +191,6 @@ fn remove(path: &Path) -> io::Result<()> {
         }
         result => result,
     }
-}
-
-/// Writes to a file that is there.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// What is gone already need not be removed. A file of a group that has gone since it was opened is no device any more.

@@ -195,7 +195,7 @@ fn calls_wait_while_a_plugin_is_replaced() {
             })
         });
         line.sleep();
-        first.connection.pause(Some(Pause { instances: 1, but: None }));
+        first.connection.pause(Some(Pause { but: None }));
         let second = if coin() {
             let second = Running::start();
             drop(line.connect(vec![second.way()]));

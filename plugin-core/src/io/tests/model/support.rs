@@ -11,6 +11,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::JoinHandle;
 
 use crate::error::DisconnectCause;
+use crate::interface::Interface;
 use crate::io::connection::{Connection, NoReply};
 use crate::io::future::CallFuture;
 use crate::io::handshake::Greeted;
@@ -22,7 +23,7 @@ use crate::io::{Condvar, Mutex, lock, wait};
 use crate::options::WhenFull;
 use crate::proto::codec::{self, Message};
 use crate::proto::frame::{Frame, HEADER_LEN, Header, Kind, seal};
-use crate::proto::hello::{PluginHello, WireLimits};
+use crate::proto::hello::{InstanceHello, PluginHello, WireLimits};
 use crate::record::Record;
 use crate::shape::Same;
 
@@ -74,7 +75,7 @@ pub(super) fn connect(capacity: usize, in_flight: u32) -> (Arc<Connection>, Arc<
         name: "p".into(),
         version: "1".into(),
         limits: limits(in_flight),
-        instances: Vec::new(),
+        instances: vec![InstanceHello::new(1, &Interface::new("Model", &[]), "")],
         extensions: Vec::new(),
     };
     let reader = FrameReader::new(Arc::clone(&transport), u32::MAX);
