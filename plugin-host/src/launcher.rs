@@ -52,7 +52,7 @@ pub struct Launcher {
     /// Whether the command may hold more than can be asked of it.
     is_ready_made: bool,
     /// Whether nothing of the host's environment is left in the command.
-    clears_environment: bool,
+    pub(crate) clears_environment: bool,
     /// How long a plugin waits for another host when this one is gone, if it is to.
     pub(crate) linger: Option<Duration>,
     pub(crate) awaits_debugger: bool,

@@ -14,9 +14,10 @@ pub(crate) use linux::file::{
 #[cfg(target_os = "linux")]
 pub(crate) use linux::program::{ProgramKind, blames_a_file, identify};
 #[cfg(target_os = "linux")]
+pub(crate) use linux::socket::{HostSocket, MeetingPlace};
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Pipe, ProcessHandle, configure, create_private_directories, ending_signal, is_same_user, peer,
-    private_directory, watch,
+    Pipe, PluginEnd, ProcessHandle, create_private_directories, ending_signal, peer, spawn, watch,
 };
 
 #[cfg(not(target_os = "linux"))]
