@@ -1,6 +1,8 @@
 //! Linux: process descriptors and process groups.
 
+pub(crate) mod advice;
 pub(crate) mod cgroup;
+pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod program;
 pub(crate) mod socket;

@@ -5,30 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::io::Errno;
 
-/// What a file is that could not be started.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ProgramKind {
-    Missing,
-    NotAFile,
-    NotExecutable,
-    /// Described in words.
-    Foreign(String),
-    /// It names an interpreter or loader that does not exist.
-    NeedsInterpreter(PathBuf),
-    /// Nothing is wrong with it as far as can be seen.
-    Unremarkable,
-}
+use crate::sys::ProgramKind;
 
-impl ProgramKind {
-    /// Whether it would be started, as far as can be seen.
-    pub(crate) fn is_startable(&self) -> bool {
-        matches!(self, Self::Unremarkable)
-    }
-}
 
 /// Whether the system's error is about the file rather than about its own limits.
 pub(crate) fn blames_a_file(error: &io::Error) -> bool {
