@@ -73,3 +73,6 @@ pub(crate) enum Blame {
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("plugin-core does not support this system yet");
+
+#[cfg(test)]
+mod tests;
