@@ -219,13 +219,11 @@ impl fmt::Display for LaunchCause {
                 f.write_str("there is no such file; check the path, and build the plugin first")
             }
             Self::NotAFile => f.write_str("it is not a file; name the executable itself"),
-            Self::NotExecutable => write!(f, "this user may not execute it; {}", sys::advice::MAKE_EXECUTABLE),
+            Self::NotExecutable => {
+                write!(f, "this user may not execute it; {}", sys::advice::MAKE_EXECUTABLE)
+            }
             Self::WrongFormat { found } => {
-                write!(
-                    f,
-                    "it is not a program for this machine but {found}; {}",
-                    sys::advice::MAKE_A_PROGRAM
-                )
+                write!(f, "it is not a program for this machine but {found}; {}", sys::advice::MAKE_A_PROGRAM)
             }
             Self::InterpreterMissing { interpreter } => write!(
                 f,

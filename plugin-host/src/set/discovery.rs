@@ -55,7 +55,9 @@ pub(super) fn scan(directory: &Path, patterns: &[Pattern]) -> Result<Found, SetE
     }
     for path in paths.iter().filter(|path| !named.contains(&sys::path_key(path))) {
         let file = file_name(path);
-        let Some(name) = sys::plugin_name(&file).filter(|_| !file.ends_with(manifest::SUFFIX)) else { continue };
+        let Some(name) = sys::plugin_name(&file).filter(|_| !file.ends_with(manifest::SUFFIX)) else {
+            continue;
+        };
         if !is_this_program(path) && patterns.iter().any(|pattern| matches(pattern, name)) {
             let candidate = (path.clone(), Vec::new(), BTreeMap::new());
             found.add(name.to_owned(), path, candidate);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use plugin_core::text::harmless_line;
 
-use crate::sys;
 use crate::error::{ClientError, LaunchError};
 use crate::supervisor::SwapError;
+use crate::sys;
 
 /// How much of a name or a reason that comes from a file is shown, in bytes: some lines of a terminal.
 const MAX_SHOWN: usize = 2 * 1024;

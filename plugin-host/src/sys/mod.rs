@@ -19,7 +19,7 @@ pub(crate) use system::file::{
     keeps_running_files, may_be_filled_by_all, may_be_written_by_all, may_execute, path_key,
     permissions_with_others, plugin_name, program_file,
 };
-pub(crate) use system::program::{blames_a_file, identify};
+pub(crate) use system::program::{blames_a_file, identify, located, never_started};
 pub(crate) use system::socket::{HostSocket, MeetingPlace};
 pub(crate) use system::{
     Pipe, PluginEnd, ProcessHandle, create_private_directories, ending_signal, peer, spawn, watch,

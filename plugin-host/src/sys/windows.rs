@@ -22,9 +22,9 @@ use std::os::windows::io::OwnedHandle;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use plugin_core::__host::windows::security::create_private_directory;
-use plugin_core::__host::windows::{is_same_user, peer_process};
 use plugin_core::__host::SocketTransport;
+use plugin_core::__host::security::create_private_directory;
+use plugin_core::__host::{is_same_user, peer_process};
 
 pub(crate) use self::output::Pipe;
 pub(crate) use self::process::ProcessHandle;

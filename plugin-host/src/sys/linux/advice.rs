@@ -4,8 +4,7 @@
 pub(crate) const MAKE_EXECUTABLE: &str = "`chmod +x` it, and check the directories above it";
 
 /// About a file that is no program.
-pub(crate) const MAKE_A_PROGRAM: &str =
-    "build the plugin for this machine, or give a script its `#!` line";
+pub(crate) const MAKE_A_PROGRAM: &str = "build the plugin for this machine, or give a script its `#!` line";
 
 /// About a file that belongs to another user.
 pub(crate) const TAKE_OVER: &str = "`chown` it to this user or root";

@@ -5,12 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
 use crate::sys::ProgramKind;
-
 
 /// Whether the system's error is about the file rather than about its own limits.
 pub(crate) fn blames_a_file(error: &io::Error) -> bool {
@@ -19,6 +18,17 @@ pub(crate) fn blames_a_file(error: &io::Error) -> bool {
         errno,
         Some(Errno::NOENT | Errno::ACCESS | Errno::NOEXEC | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP)
     )
+}
+
+/// Where the file is that a command means which names no bare program: the system looks for a relative path from the directory
+/// that the process is to start in.
+pub(crate) fn located(program: &Path, directory: Option<&Path>) -> PathBuf {
+    directory.unwrap_or_else(|| Path::new("")).join(program)
+}
+
+/// What a program is by its name alone, if it is one that is never started.
+pub(crate) fn never_started(_: &Path) -> Option<String> {
+    None
 }
 
 /// Finds out why a file could not be started.

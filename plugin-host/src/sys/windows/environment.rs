@@ -79,8 +79,7 @@ pub(super) fn block(command: &Command, clears: bool) -> io::Result<Vec<u16>> {
     let mut block = Vec::new();
     for (name, value) in &variables {
         // The current directory of each disk is in a variable of a name that begins so.
-        let is_name =
-            !name.is_empty() && !name.encode_wide().skip(1).any(|unit| unit == u16::from(b'='));
+        let is_name = !name.is_empty() && !name.encode_wide().skip(1).any(|unit| unit == u16::from(b'='));
         let start = block.len();
         block.extend(name.encode_wide());
         block.push(u16::from(b'='));
@@ -139,7 +138,12 @@ mod tests {
         let mut command = Command::new("p");
         assert!(has(&texts(&command, false), "PATH="));
         command.env("path", "x");
-        assert!(texts(&command, false).iter().filter(|text| text.to_ascii_uppercase().starts_with("PATH=")).eq(["path=x"]));
+        assert!(
+            texts(&command, false)
+                .iter()
+                .filter(|text| text.to_ascii_uppercase().starts_with("PATH="))
+                .eq(["path=x"])
+        );
         command.env_remove("pAtH");
         assert!(!has(&texts(&command, false), "PATH="));
         assert!(!has(&texts(&command, true), "SYSTEMROOT="));

@@ -4,9 +4,9 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 
-use plugin_core::__host::KILL_STATUS;
-use plugin_core::__host::windows::handle::{checked, owned, wide};
-use plugin_core::__host::windows::security::OwnerOnly;
+use plugin_core::__host::handle::{checked, owned, wide};
+use plugin_core::__host::security::OwnerOnly;
+use plugin_core::__host::{KILL_STATUS, job_name};
 use windows_sys::Win32::Foundation::{DuplicateHandle, ERROR_ALREADY_EXISTS, GetLastError, SetLastError};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
@@ -24,7 +24,7 @@ impl Job {
     /// Makes a job; with the name for a process, if it is to be found by its id and the time when it started.
     pub(super) fn new(process: Option<(u32, u64)>) -> io::Result<Self> {
         let security = OwnerOnly::new()?;
-        let name = process.map(|(id, start)| name(id, start)).transpose()?;
+        let name = process.map(|(id, start)| wide(job_name(id, start))).transpose()?;
         let text = name.as_ref().map_or(null(), |name| name.as_ptr());
         // SAFETY: the attributes are there during the call, and the name ends with a zero.
         let (job, error) = unsafe {
@@ -56,7 +56,7 @@ impl Job {
 
     /// The job that an earlier host made for a process which is still in it.
     pub(super) fn of(process: BorrowedHandle<'_>, id: u32, start: u64) -> Option<Self> {
-        let name = name(id, start).ok()?;
+        let name = wide(job_name(id, start)).ok()?;
         // SAFETY: the name ends with a zero.
         let job = unsafe { OpenJobObjectW(JOB_OBJECT_QUERY | JOB_OBJECT_TERMINATE, 0, name.as_ptr()) };
         let job = Self(owned(job).ok()?);
@@ -101,9 +101,4 @@ impl Job {
         // SAFETY: the job is open. It fails for no other reason than that.
         unsafe { TerminateJobObject(self.0.as_raw_handle(), KILL_STATUS) };
     }
-}
-
-/// What a job is called by which a later host finds it. It is a name within this user's session.
-fn name(id: u32, start: u64) -> io::Result<Vec<u16>> {
-    wide(format!("Local\\plugin-{id}-{start}"))
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::null_mut;
+use std::time::Instant;
 
+use plugin_core::__host::handle::{Event, owned, wait_any, wide};
 use plugin_core::__host::random;
-use plugin_core::__host::windows::handle::{Event, owned, wide};
-use plugin_core::__host::windows::security::OwnerOnly;
+use plugin_core::__host::security::OwnerOnly;
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, GENERIC_WRITE, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{
     CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_READ_ATTRIBUTES, OPEN_EXISTING,
@@ -106,7 +107,7 @@ impl Reading {
 
     /// Whether a read has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.goes_on && self.event.is_set()
+        self.goes_on && matches!(wait_any(&[self.ended()], Some(Instant::now())), Ok(Some(_)))
     }
 
     /// What the read has brought that has ended; `None` when there is nothing more to come.

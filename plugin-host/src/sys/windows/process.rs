@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plugin_core::__host::KILL_STATUS;
-use plugin_core::__host::windows::handle::{Event, checked, owned, wait_any};
+use plugin_core::__host::handle::{Event, checked, owned, wait_any};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
 use windows_sys::Win32::System::Threading::{
     GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,

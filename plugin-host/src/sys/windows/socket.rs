@@ -7,7 +7,7 @@ use std::os::windows::io::AsHandle;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use plugin_core::__host::windows::{SocketListener, is_same_user, peer_process};
+use plugin_core::__host::{SocketListener, is_same_user, peer_process};
 use plugin_core::__host::{SocketTransport, random};
 
 use super::ProcessHandle;

@@ -5,7 +5,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 
-use plugin_core::__host::windows::handle::{checked, owned, wide, wide_path};
+use plugin_core::__host::handle::{checked, owned, wide, wide_path};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, HANDLE};
 use windows_sys::Win32::System::Threading::{
     CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
@@ -109,7 +109,7 @@ impl What {
                 hStdError: stderr,
                 ..STARTUPINFOW::default()
             },
-            lpAttributeList: attributes.list(),
+            lpAttributeList: attributes.list,
         };
         let mut made = PROCESS_INFORMATION::default();
         // The system writes to it.
@@ -130,18 +130,15 @@ impl What {
                 &raw mut made,
             )
         })?;
-        Ok(Started {
-            id: made.dwProcessId,
-            process: owned(made.hProcess)?,
-            thread: owned(made.hThread)?,
-        })
+        Ok(Started { id: made.dwProcessId, process: owned(made.hProcess)?, thread: owned(made.hThread)? })
     }
 }
 
 /// What a process inherits of this one: these handles, and no others that happen to be inherited.
 struct Attributes<'a> {
-    /// Aligned for whatever the system keeps in it.
-    list: Vec<u64>,
+    list: *mut core::ffi::c_void,
+    /// Where the list is, aligned for whatever the system keeps in it.
+    _room: Vec<u64>,
     /// The list points to them.
     _handles: &'a [HANDLE; 3],
 }
@@ -151,15 +148,16 @@ impl<'a> Attributes<'a> {
         let mut size = 0;
         // SAFETY: no room is given, so nothing but the size is written. It fails for that.
         unsafe { InitializeProcThreadAttributeList(null_mut(), 1, 0, &raw mut size) };
-        let mut list = vec![0_u64; size.div_ceil(8)];
+        let mut room = vec![0_u64; size.div_ceil(8)];
+        let list = room.as_mut_ptr().cast();
         // SAFETY: there is as much room as is said.
-        checked(unsafe { InitializeProcThreadAttributeList(list.as_mut_ptr().cast(), 1, 0, &raw mut size) })?;
-        let this = Self { list, _handles: handles };
+        checked(unsafe { InitializeProcThreadAttributeList(list, 1, 0, &raw mut size) })?;
+        let this = Self { list, _room: room, _handles: handles };
         // SAFETY: the list has been prepared for one attribute. It keeps the pointer to the handles, which are there for as long
         // as this is.
         checked(unsafe {
             UpdateProcThreadAttribute(
-                this.list(),
+                list,
                 0,
                 PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
                 handles.as_ptr().cast(),
@@ -170,15 +168,11 @@ impl<'a> Attributes<'a> {
         })?;
         Ok(this)
     }
-
-    fn list(&self) -> *mut core::ffi::c_void {
-        self.list.as_ptr().cast_mut().cast()
-    }
 }
 
 impl Drop for Attributes<'_> {
     fn drop(&mut self) {
         // SAFETY: the list has been prepared, and nobody uses it any more.
-        unsafe { DeleteProcThreadAttributeList(self.list()) };
+        unsafe { DeleteProcThreadAttributeList(self.list) };
     }
 }

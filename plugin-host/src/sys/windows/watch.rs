@@ -2,7 +2,7 @@
 
 use std::os::windows::io::AsRawHandle;
 
-use plugin_core::__host::windows::handle::wait_any;
+use plugin_core::__host::handle::wait_any;
 
 use super::output::{Pipe, Reading};
 use super::process::ProcessHandle;
