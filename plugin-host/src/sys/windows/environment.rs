@@ -125,7 +125,7 @@ mod tests {
     fn a_block_is_sorted_and_has_each_variable_once() {
         let mut command = Command::new("p");
         command.env("b", "2").env("A", "1").env("_", "3").env("C", "").env("B", "4");
-        assert_eq!(texts(&command, true), ["A=1", "B=4", "C=", "_=3"]);
+        assert_eq!(texts(&command, true), ["A=1", "b=4", "C=", "_=3"]);
         assert_eq!(texts(&Command::new("p"), true), [""; 0]);
         assert_eq!(block(&Command::new("p"), true).unwrap(), [0, 0]);
     }
