@@ -203,7 +203,11 @@ fn who_watches_sees_the_end() {
         };
         pause(SHORT);
         assert!(!watcher.is_finished());
-        if is_own { two.shut_down() } else { drop(one) }
+        if is_own {
+            two.shut_down()
+        } else {
+            drop(one)
+        }
         watcher.join().unwrap();
         assert_eq!(read_all(&two), b"");
         two.wait_readable().unwrap();
@@ -216,7 +220,11 @@ fn what_was_written_before_the_end_arrives() {
     for ends_by_drop in [true, false] {
         let (one, two) = ends();
         write_all(&*one, &bytes, in_time()).unwrap();
-        if ends_by_drop { drop(one) } else { one.shut_down() }
+        if ends_by_drop {
+            drop(one)
+        } else {
+            one.shut_down()
+        }
         assert!(read_all(&two) == bytes);
         assert_eq!(read_all(&two), b"");
     }
