@@ -98,4 +98,6 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
 pub(crate) fn kill_own_cgroup(_path: &Path) {}
 
 #[cfg(test)]
+mod child_tests;
+#[cfg(test)]
 mod tests;
