@@ -18,6 +18,8 @@ pub(crate) mod for_host {
         SocketListener, is_same_user, peer_process, process_start_time, random,
     };
     #[cfg(windows)]
+    pub use super::windows::outputs::OUTPUTS_VARIABLE;
+    #[cfg(windows)]
     pub use super::windows::status::KILL_STATUS;
     #[cfg(windows)]
     pub use super::windows::{SocketTransport, handle, job_name, path_to_bytes, security};

@@ -96,3 +96,8 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
 
 /// Does nothing: there are no control groups.
 pub(crate) fn kill_own_cgroup(_path: &Path) {}
+
+#[cfg(test)]
+mod child_tests;
+#[cfg(test)]
+mod tests;

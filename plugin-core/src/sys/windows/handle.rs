@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::time::Instant;
 
@@ -59,6 +59,12 @@ impl Event {
     #[must_use]
     pub fn raw(&self) -> HANDLE {
         self.0.as_raw_handle()
+    }
+}
+
+impl AsHandle for Event {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_handle()
     }
 }
 
