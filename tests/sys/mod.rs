@@ -5,6 +5,7 @@
 //! panics on the other system.
 
 use std::borrow::Cow;
+use std::path::{Component, Path, PathBuf};
 
 #[cfg(unix)]
 mod unix;
@@ -23,6 +24,16 @@ pub enum Told {
     Code(i32),
     /// By this signal.
     Signal(i32),
+}
+
+/// A path from the current directory.
+#[must_use]
+pub fn relative(path: &Path) -> PathBuf {
+    // What they have in common is at least the root, or the drive.
+    let current = std::env::current_dir().expect("there is one");
+    let shared = current.components().zip(path.components()).take_while(|(here, there)| here == there).count();
+    let up = current.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(shared)).collect()
 }
 
 /// The words for how a process ended on this system, out of those that Unix has for it.

@@ -25,6 +25,24 @@ pub use limits::*;
 /// Nothing is said in another way.
 pub(super) const WORDS: &[(&str, &str)] = &[];
 
+/// The variable that names the directory for temporary files.
+pub const TEMPORARY: &str = "TMPDIR";
+
+/// Variables of this system that every program may know.
+pub const PUBLIC_VARIABLES: &[&str] = &[];
+
+/// What is said of a text that is no script.
+pub const SAID_OF_TEXT: &[&str] = &["a text without `#!`"];
+
+/// The first bytes of a program for another system, and what is said of them.
+pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"MZ\x90\0\0\0", "a program for Windows");
+
+/// Whether [`link`] makes a link, which follows its file.
+pub const HAS_LINKS: bool = true;
+
+/// The error of who wants to write to a program that runs.
+pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::ExecutableFileBusy;
+
 /// Whether a child of a plugin can have left it, so that it does not end with it.
 pub const CHILDREN_CAN_LEAVE: bool = true;
 
@@ -147,6 +165,15 @@ pub fn make_executable(file: &Path) {
 /// Makes a file like a program that is installed at another place.
 pub fn link(program: impl AsRef<Path>, at: impl AsRef<Path>) {
     std::os::unix::fs::symlink(program, at).expect("there is no such file yet");
+}
+
+/// The first bytes of a program, changed to those of one for another processor.
+#[must_use]
+pub fn foreign(program: &[u8]) -> Vec<u8> {
+    let mut foreign = program[..4096].to_vec();
+    // The machine of the header of ELF: ARM or Intel, each of 64 bits.
+    foreign[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
+    foreign
 }
 
 /// Sets the mode of a file.

@@ -40,6 +40,9 @@ const KILLED: u32 = plugin_core::__host::KILL_STATUS;
 /// What std says of the ends that have a signal on Unix.
 pub(super) const WORDS: &[(&str, &str)] = &[
     ("exit status: ", "exit code: "),
+    ("chmod o-w", "icacls"),
+    ("chmod 700", "icacls"),
+    ("chown", "takeown"),
     ("signal: 11", "exit code: 0xc0000005"),
     ("signal: 15", "exit code: 0xc000013a"),
     ("signal: 4", "exit code: 0xc000001d"),
@@ -48,6 +51,56 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("signal: 8", "exit code: 0xc0000094"),
     ("signal: 9", "exit code: 0xe0000009"),
 ];
+
+/// The variable that names the directory for temporary files.
+pub const TEMPORARY: &str = "TMP";
+
+/// Variables of this system that every program may know: where it has its parts, and who the user is.
+pub const PUBLIC_VARIABLES: &[&str] = &[
+    "ALLUSERSPROFILE",
+    "APPDATA",
+    "COMPUTERNAME",
+    "COMSPEC",
+    "CommonProgramFiles",
+    "CommonProgramFiles(x86)",
+    "CommonProgramW6432",
+    "DriverData",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "LOCALAPPDATA",
+    "NUMBER_OF_PROCESSORS",
+    "OS",
+    "PATHEXT",
+    "PROCESSOR_ARCHITECTURE",
+    "PROCESSOR_IDENTIFIER",
+    "PROCESSOR_LEVEL",
+    "PROCESSOR_REVISION",
+    "ProgramData",
+    "ProgramFiles",
+    "ProgramFiles(x86)",
+    "ProgramW6432",
+    "PUBLIC",
+    "SystemDrive",
+    "SystemRoot",
+    "TEMP",
+    "TMP",
+    "USERDOMAIN",
+    "USERNAME",
+    "USERPROFILE",
+    "windir",
+];
+
+/// What is said of a text, which is no program here.
+pub const SAID_OF_TEXT: &[&str] = &["text"];
+
+/// The first bytes of a program for another system, and what is said of them.
+pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"\x7fELF\x02\x01\x01\0", "a program for Linux");
+
+/// Whether [`link`] makes a link, which follows its file.
+pub const HAS_LINKS: bool = false;
+
+/// The error of who wants to write to a program that runs.
+pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::PermissionDenied;
 
 /// A job has no way out.
 pub const CHILDREN_CAN_LEAVE: bool = false;
@@ -206,6 +259,17 @@ pub fn daemon(program: &str) -> Command {
     let mut command = Command::new(program);
     command.creation_flags(DETACHED_PROCESS);
     command
+}
+
+/// The first bytes of a program, changed to those of one for another processor.
+#[must_use]
+pub fn foreign(program: &[u8]) -> Vec<u8> {
+    let mut foreign = program[..4096].to_vec();
+    // Where the header begins, and the machine after its magic: ARM or Intel, each of 64 bits.
+    let header = u32::from_le_bytes([foreign[0x3c], foreign[0x3d], foreign[0x3e], foreign[0x3f]]) as usize;
+    let machine: u16 = if cfg!(target_arch = "x86_64") { 0xaa64 } else { 0x8664 };
+    foreign[header + 4..header + 6].copy_from_slice(&machine.to_le_bytes());
+    foreign
 }
 
 /// A path that is not text.

@@ -124,3 +124,24 @@ pub fn cut_connections() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// A thread of this process.
+#[derive(Debug)]
+pub struct Worker(PathBuf);
+
+impl Worker {
+    /// That of this name, of which the system keeps 15 bytes.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        let tasks = fs::read_dir("/proc/self/task").expect("the system tells it").flatten();
+        let is_it = |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim_end() == name);
+        tasks.map(|task| task.path()).find(is_it).map(Self)
+    }
+
+    /// How much it has worked, unless it does so at this moment.
+    #[must_use]
+    pub fn worked(&self) -> Option<String> {
+        let sleeps = fs::read_to_string(self.0.join("stat")).expect("it is there").contains(") S ");
+        sleeps.then(|| fs::read_to_string(self.0.join("schedstat")).expect("it is there"))
+    }
+}

@@ -7,7 +7,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::{
-    CloseHandle, GetHandleInformation, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
+    CloseHandle, FILETIME, GetHandleInformation, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, FILE_TYPE_UNKNOWN, GetFileType};
 use windows_sys::Win32::System::Console::{
@@ -22,7 +22,7 @@ use windows_sys::Win32::System::ProcessStatus::{
     GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS,
 };
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetProcessHandleCount, GetThreadDescription, OpenThread,
+    GetCurrentProcess, GetProcessHandleCount, GetThreadDescription, GetThreadTimes, OpenThread,
     PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, THREAD_QUERY_LIMITED_INFORMATION,
 };
 
@@ -101,6 +101,41 @@ pub fn descriptors() -> usize {
     // SAFETY: the handle of this process is always valid, and `count` is writable.
     assert!(unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) } != 0);
     count as usize
+}
+
+/// A thread of this process.
+#[derive(Debug)]
+pub struct Worker(OwnedHandle);
+
+impl Worker {
+    /// That of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        let id = thread_ids(std::process::id()).into_iter().find(|id| thread_name(*id).as_deref() == Some(name))?;
+        // SAFETY: takes numbers only, and the handle is nobody else's.
+        let handle = unsafe { OpenThread(THREAD_QUERY_LIMITED_INFORMATION, 0, id) };
+        // SAFETY: as above.
+        (!handle.is_null()).then(|| Self(unsafe { OwnedHandle::from_raw_handle(handle) }))
+    }
+
+    /// How much it has worked, in units of the system's clock.
+    #[must_use]
+    pub fn worked(&self) -> Option<u64> {
+        // SAFETY: zeros are numbers, of which the times consist.
+        let [mut start, mut end, mut kernel, mut user]: [FILETIME; 4] = unsafe { zeroed() };
+        // SAFETY: the handle is open, and the times are writable.
+        let told = unsafe {
+            GetThreadTimes(
+                self.0.as_raw_handle(),
+                &raw mut start,
+                &raw mut end,
+                &raw mut kernel,
+                &raw mut user,
+            )
+        };
+        let ticks = |time: FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+        (told != 0).then(|| ticks(kernel) + ticks(user))
+    }
 }
 
 fn is_open(value: HANDLE) -> bool {
