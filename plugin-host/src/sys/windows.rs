@@ -17,6 +17,9 @@ pub(crate) mod socket;
 mod spawn;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::path::Path;

@@ -10,7 +10,7 @@ use plugin_core::__host::KILL_STATUS;
 use plugin_core::__host::handle::{Event, checked, owned, wait_any};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_INFORMATION, PROCESS_SYNCHRONIZE,
     PROCESS_TERMINATE, TerminateProcess,
 };
 
@@ -45,7 +45,7 @@ impl ProcessHandle {
 
     /// Takes over a process that is no child, if it is the one that started at this time. `NotFound` if it is not.
     pub(crate) fn adopt(id: u32, start_time: u64) -> io::Result<Self> {
-        let process = open(id, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE | PROCESS_SYNCHRONIZE)?;
+        let process = open(id, PROCESS_QUERY_INFORMATION | PROCESS_TERMINATE | PROCESS_SYNCHRONIZE)?;
         if creation_time(process.as_handle())? != start_time || has_ended(&process) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -111,7 +111,7 @@ impl ProcessHandle {
     /// Whether a process is this one, or one that it has started.
     pub(super) fn has_started(&self, id: u32) -> bool {
         let Some(job) = &self.job else { return false };
-        open(id, PROCESS_QUERY_LIMITED_INFORMATION).is_ok_and(|process| job.has(process.as_handle()))
+        open(id, PROCESS_QUERY_INFORMATION).is_ok_and(|process| job.has(process.as_handle()))
     }
 
     /// Kills what the process left, which has ended, and gives its exit status. `None` for one that is no child.
@@ -126,7 +126,8 @@ impl ProcessHandle {
     }
 }
 
-/// Opens a process; `NotFound` if there is none of this id.
+/// Opens a process; `NotFound` if there is none of this id. To ask for its job takes `PROCESS_QUERY_INFORMATION` under Wine, and
+/// less elsewhere.
 fn open(id: u32, access: u32) -> io::Result<OwnedHandle> {
     // SAFETY: no memory is given.
     owned(unsafe { OpenProcess(access, 0, id) }).map_err(|error| match error.raw_os_error() {
