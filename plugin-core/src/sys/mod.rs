@@ -22,7 +22,7 @@ pub(crate) mod for_host {
     #[cfg(windows)]
     pub use super::windows::status::KILL_STATUS;
     #[cfg(windows)]
-    pub use super::windows::{SocketTransport, job_name, path_to_bytes, security};
+    pub use super::windows::{SocketTransport, handle, job_name, path_to_bytes, security};
 }
 
 pub(crate) use for_host::{SocketTransport, path_to_bytes, process_start_time, random};

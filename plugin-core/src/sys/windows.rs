@@ -5,7 +5,7 @@
     reason = "functions of the system are all unsafe, and nearly all that is here calls some"
 )]
 
-mod handle;
+pub mod handle;
 pub(super) mod listen;
 mod name;
 mod outgoing;
@@ -51,17 +51,17 @@ fn open_process(id: u32) -> io::Result<OwnedHandle> {
 }
 
 /// The name of the job of a process that outlives its host: whoever knows process and start can kill what it has started.
-///
-/// # Errors
-/// When there is no such process, or the system does not tell.
-pub fn job_name(process: u32) -> io::Result<String> {
-    Ok(format!(r"Local\plugin-{process}-{}", process_start_time(process)?))
+#[must_use]
+pub fn job_name(process: u32, start_time: u64) -> String {
+    format!(r"Local\plugin-{process}-{start_time}")
 }
 
 /// Ends this process, with its children where it has a job of its own: one that outlives its host. Others are in a job that
 /// ends with the host. Nothing of this program runs any more.
 pub(crate) fn end_with_children() {
-    let job = job_name(std::process::id()).and_then(wide).and_then(|name| {
+    let own = std::process::id();
+    let name = process_start_time(own).and_then(|start_time| wide(job_name(own, start_time)));
+    let job = name.and_then(|name| {
         // SAFETY: the name ends with a zero.
         owned(unsafe { OpenJobObjectW(JOB_OBJECT_TERMINATE, 0, name.as_ptr()) })
     });

@@ -14,7 +14,11 @@ use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, Wa
 const SHORT_PATH: usize = 247;
 
 /// Takes a handle that a function has just made.
-pub(super) fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
+///
+/// # Errors
+/// The last error of the system, where it is none.
+#[expect(clippy::not_unsafe_ptr_arg_deref, reason = "a handle is a number, and no pointer to anything")]
+pub fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
     if handle.is_null() || handle == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
@@ -23,27 +27,37 @@ pub(super) fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
 }
 
 /// The result of a function that gives 0 for an error.
-pub(super) fn checked(result: i32) -> io::Result<()> {
+///
+/// # Errors
+/// The last error of the system.
+pub fn checked(result: i32) -> io::Result<()> {
     if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// An event that stays set until it is reset.
 #[derive(Debug)]
-pub(super) struct Event(OwnedHandle);
+pub struct Event(OwnedHandle);
 
 impl Event {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Makes one that is not set.
+    ///
+    /// # Errors
+    /// Those of the system, such as too many open handles.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: neither attributes nor a name are given, which null stands for.
         let handle = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
         owned(handle).map(Self)
     }
 
-    pub(super) fn set(&self) {
+    /// Sets it: whoever waits for it goes on.
+    pub fn set(&self) {
         // SAFETY: the handle is open, and an event. It cannot fail then.
         let _ = unsafe { SetEvent(self.raw()) };
     }
 
-    pub(super) fn raw(&self) -> HANDLE {
+    /// For functions of the system, while this is there.
+    #[must_use]
+    pub fn raw(&self) -> HANDLE {
         self.0.as_raw_handle()
     }
 }
@@ -55,7 +69,10 @@ impl AsHandle for Event {
 }
 
 /// Waits until one of some handles is set, the first of those that are; `None` at the deadline.
-pub(super) fn wait_any(handles: &[HANDLE], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+///
+/// # Errors
+/// Those of the system: one of them is not open, say.
+pub fn wait_any(handles: &[HANDLE], deadline: Option<Instant>) -> io::Result<Option<usize>> {
     let count = u32::try_from(handles.len()).map_err(io::Error::other)?;
     loop {
         let millis = millis_until(deadline);
@@ -78,7 +95,10 @@ pub(super) fn millis_until(deadline: Option<Instant>) -> u32 {
 }
 
 /// A text as the system takes it, with a zero at its end.
-pub(super) fn wide(text: impl AsRef<std::ffi::OsStr>) -> io::Result<Vec<u16>> {
+///
+/// # Errors
+/// `InvalidInput` if there is one in it already.
+pub fn wide(text: impl AsRef<std::ffi::OsStr>) -> io::Result<Vec<u16>> {
     let mut wide: Vec<u16> = text.as_ref().encode_wide().collect();
     if wide.contains(&0) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is a zero character in it"));
@@ -88,7 +108,10 @@ pub(super) fn wide(text: impl AsRef<std::ffi::OsStr>) -> io::Result<Vec<u16>> {
 }
 
 /// A path as the system takes it, in the form that has no limit of length where it is long.
-pub(super) fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
+///
+/// # Errors
+/// `InvalidInput` if it is none.
+pub fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
     let absolute = std::path::absolute(path)?;
     let plain = wide(&absolute)?;
     if plain.len() <= SHORT_PATH || absolute.as_os_str().as_encoded_bytes().starts_with(br"\\?\") {

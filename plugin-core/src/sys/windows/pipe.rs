@@ -7,7 +7,6 @@
 use std::io::{self, IoSlice};
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
@@ -57,9 +56,9 @@ impl SocketTransport {
     ///
     /// # Errors
     /// Those of the system, such as too many open handles.
-    pub fn pair() -> io::Result<(Self, Stdio)> {
+    pub fn pair() -> io::Result<(Self, OwnedHandle)> {
         let (ours, theirs) = name::both_ends()?;
-        Ok((Self::try_from(ours)?, theirs.into()))
+        Ok((Self::try_from(ours)?, theirs))
     }
 
     /// Both ends of a pair of connected ends.

@@ -15,8 +15,8 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, EqualSid, GetAce, GetTokenInformation,
-    IsWellKnownSid, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY,
-    TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid, WinLocalSystemSid,
+    INHERIT_ONLY_ACE, IsWellKnownSid, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid, WinLocalSystemSid,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_READ,
@@ -173,6 +173,8 @@ pub struct Entry {
     pub allows: bool,
     /// What, as the system has it.
     pub mask: u32,
+    /// Whether it is for what is made in a directory alone, and not for that itself.
+    pub is_for_others: bool,
     /// Who. It is there as long as the [`Access`].
     pub sid: PSID,
 }
@@ -248,7 +250,8 @@ impl Access {
             let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
             // SAFETY: entries of both kinds look so, and the SID begins where the last field stands.
             let (mask, sid) = unsafe { ((*entry).Mask, (&raw mut (*entry).SidStart).cast()) };
-            Some(Entry { allows: header.AceType == ACCESS_ALLOWED, mask, sid })
+            let is_for_others = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
+            Some(Entry { allows: header.AceType == ACCESS_ALLOWED, mask, is_for_others, sid })
         });
         Some(entries.collect())
     }
