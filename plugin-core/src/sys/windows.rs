@@ -12,6 +12,7 @@ mod outgoing;
 pub(super) mod outputs;
 mod overlapped;
 mod pipe;
+mod port;
 pub mod security;
 pub(super) mod status;
 pub(super) mod stdin;
@@ -96,3 +97,8 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Result<PathBuf, &'static str> {
 
 /// Does nothing: there are no control groups.
 pub(crate) fn kill_own_cgroup(_path: &Path) {}
+
+#[cfg(test)]
+mod child_tests;
+#[cfg(test)]
+mod tests;
