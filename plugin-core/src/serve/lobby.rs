@@ -62,11 +62,13 @@ impl Lobby {
         let socket = sys::path_from_bytes(survival.socket.clone()).map_err(str::to_owned)?;
         let bad = |error: io::Error| format!("it cannot outlive its host: {}: {error}", socket.display());
         let listener = SocketListener::bind(&socket).map_err(bad)?;
-        let directory = socket.parent().map(Path::to_owned);
+        let file = sys::socket_file(&socket);
+        let directory = file.and_then(Path::parent).map(Path::to_owned);
+        let files = file.map(Path::to_owned).into_iter().collect();
         let lobby = Self {
             secrets: survival.secrets.clone(),
             hello,
-            files: vec![socket.clone()],
+            files,
             directory,
             state: Mutex::new(State::Taken(first)),
             changed: Condvar::new(),

@@ -41,6 +41,12 @@ impl SocketListener {
     }
 }
 
+/// The file that a socket leaves, which is to be removed.
+#[expect(clippy::unnecessary_wraps, reason = "on another system there may be none")]
+pub(crate) fn socket_file(path: &Path) -> Option<&Path> {
+    Some(path)
+}
+
 /// Whether the peer of a socket runs as the user of this process.
 pub(crate) fn is_same_user(socket: &SocketTransport) -> bool {
     rustix::net::sockopt::socket_peercred(socket)
