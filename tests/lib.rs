@@ -1,6 +1,9 @@
 //! Interfaces that the test plugins and the tests share.
 
+pub mod journal;
+pub mod starts;
 pub mod store;
+pub mod sys;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

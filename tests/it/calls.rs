@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plugin_core::{CallError, DEFAULT_MAX_MESSAGE};
 use plugin_host::{Launcher, PluginProcess};
-use tests::{Echo, EchoClient, Ledger, LedgerClient, LedgerError, Row, TallyClient};
+use tests::{Echo, EchoClient, Ledger, LedgerClient, LedgerError, Row, TallyClient, sys};
 
 use crate::support::{assert_says, temporary_directory, well_behaved};
 
@@ -48,11 +48,20 @@ fn each_form_of_argument_arrives_and_comes_back() {
 }
 
 #[test]
-fn a_path_that_is_not_text_crosses() {
-    use std::os::unix::ffi::OsStrExt;
+#[cfg_attr(unix, ignore = "each path is some bytes, which cross")]
+fn a_path_that_is_not_text_is_an_error() {
     let (_plugin, echo) = launch();
-    let path = Path::new(std::ffi::OsStr::from_bytes(b"/a/\xff\xfe"));
-    assert_eq!(echo.path(path).unwrap(), path);
+    let error = echo.path(&sys::strange_path()).unwrap_err();
+    assert!(!error.may_have_run());
+    assert_says(&error, &["`Echo::path`", "not valid Unicode"]);
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "a path of Windows crosses as text, or not at all")]
+fn a_path_that_is_not_text_crosses() {
+    let (_plugin, echo) = launch();
+    let path = sys::strange_path();
+    assert_eq!(echo.path(&path).unwrap(), path);
 }
 
 #[test]
@@ -95,7 +104,7 @@ fn errors_made_from_texts_and_sources_arrive_as_they_are() {
     assert!(matches!(&error, CallError::Failed(failed) if failed.message == "no\nway"), "{error:?}");
     assert!(error.may_have_run());
     let error = ledger.open(Path::new("/nowhere")).unwrap_err();
-    assert_says(&error, &["No such file or directory"]);
+    assert_says(&error, &[&sys::no_such_file()]);
 }
 
 #[test]
