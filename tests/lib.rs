@@ -1,6 +1,8 @@
 //! Interfaces that the test plugins and the tests share.
 
+pub mod starts;
 pub mod store;
+pub mod sys;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

@@ -21,9 +21,7 @@ pub use crate::record::Record;
 pub use crate::remote::Remote;
 pub use crate::serve::threads::Serving;
 pub use crate::sync::{Condvar, lock, wait};
-pub use crate::sys::{
-    CGROUP_PREFIX, SocketTransport, is_in_cgroup, kill_cgroup, path_to_bytes, process_start_time, random,
-};
+pub use crate::sys::for_host::*;
 
 /// The versions of the wire protocol that this build speaks, in words.
 #[must_use]

@@ -14,6 +14,8 @@ pub enum CgroupCause {
     NotDelegated(Arc<io::Error>),
     /// The kernel is older than 5.14, and cannot kill a group.
     NoKill,
+    /// There are no control groups on Windows, and they are not needed: each plugin is in a job object, which does the same.
+    NotNeeded,
     /// The system refused.
     Io(Arc<io::Error>),
 }
@@ -32,6 +34,10 @@ impl fmt::Display for CgroupCause {
             ),
             Self::NoKill => f.write_str(
                 "this kernel cannot kill a group at once; use Linux 5.14 or later, or leave the cgroup out",
+            ),
+            Self::NotNeeded => f.write_str(
+                "there are none on Windows, and none is needed: every plugin is in a job object, which does the same; leave \
+                 the cgroup out there",
             ),
             Self::Io(error) => {
                 write!(f, "the system refused: {error}; check `cgroup.type` and `cgroup.max.descendants` in it")

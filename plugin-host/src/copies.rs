@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) use self::digest::SETTLED;
 use self::digest::digest_of;
 use self::store::Store;
-use crate::sys::{FileIdentity, ProgramKind, identify, may_execute};
+use crate::sys::{self, FileIdentity, ProgramKind, identify, may_execute};
 
 /// How often a program is read again that was changed while it was copied. An installer writes for a moment; a file
 /// that changes three times in a row is not a program.
@@ -90,7 +90,7 @@ pub enum CopyCause {
     NotOurs,
     /// Other users may enter the directory, or write to it; these are its permissions.
     NotPrivate {
-        /// The permissions, as `chmod` counts them.
+        /// The permissions, as `chmod` counts them; on Windows the nearest to them.
         mode: u32,
     },
     /// The disk is full, or what this user may have of it.
@@ -139,11 +139,14 @@ impl fmt::Display for CopyCause {
                 write!(f, "the directory cannot be used: {error}; set one that this user can write to")
             }
             Self::NotOurs => f.write_str("the directory belongs to another user; set one of this user's own"),
-            Self::NotPrivate { mode } => write!(
-                f,
-                "other users have rights to the directory, its mode is {mode:03o}, and could change what is started; \
-                 `chmod 700` it, or set another one"
-            ),
+            Self::NotPrivate { mode } => {
+                let (what, advice) = sys::advice::close_to_others(*mode);
+                write!(
+                    f,
+                    "other users have rights to the directory, {what}, and could change what is started; {advice}, or set \
+                     another one"
+                )
+            }
             Self::NoRoom => f.write_str("there is no room left; free some, or set a directory on another disk"),
             Self::NoExecution => f.write_str(
                 "the file system of the directory does not execute programs; set a directory on one that is not \

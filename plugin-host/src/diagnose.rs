@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::LaunchCause;
-use crate::sys::{ProgramKind, blames_a_file, identify};
+use crate::sys::{ProgramKind, blames_a_file, identify, located, never_started};
 
 /// Turns the system's error into one that says what to do about the file.
 pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Error) -> LaunchCause {
@@ -15,13 +15,15 @@ pub(crate) fn diagnose(program: &Path, directory: Option<&Path>, error: io::Erro
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
         return LaunchCause::BadDirectory { directory: directory.to_path_buf() };
     }
+    if let Some(found) = never_started(program) {
+        return LaunchCause::WrongFormat { found };
+    }
     // A bare name was searched for in `PATH`: which file is meant, if any, is not known.
     if program.components().count() < 2 {
         let missing = error.kind() == io::ErrorKind::NotFound;
         return if missing { LaunchCause::NotFound } else { LaunchCause::Spawn(Arc::new(error)) };
     }
-    // The system looks for a relative path from the directory that the process is to start in.
-    diagnose_file(&directory.unwrap_or_else(|| Path::new("")).join(program), error)
+    diagnose_file(&located(program, directory), error)
 }
 
 /// Turns an error that is about this very file into one that says what to do about it.

@@ -2,14 +2,10 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use interprocess::local_socket::traits::Listener as _;
-use interprocess::local_socket::{
-    GenericFilePath, Listener, ListenerNonblockingMode, ListenerOptions, ToFsName,
-};
 use plugin_core::__host::{
     ENDPOINT_VARIABLE, SECRET_LEN, Secret, SocketTransport, Transport, is_shown, random,
 };
@@ -25,22 +21,16 @@ const SECRET_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) enum Endpoint {
     /// The plugin inherits one end of a socket pair as its standard input: there is no name that somebody
     /// else could connect to or take.
-    Inherited { ours: SocketTransport, theirs: Stdio },
-    /// The plugin keeps the host's standard input, and connects to a socket in a directory that only this
-    /// user can enter.
+    Inherited { ours: SocketTransport, theirs: sys::PluginEnd },
+    /// The plugin keeps the host's standard input, and connects to a socket that only this user can reach.
     Named(NamedEndpoint),
 }
 
-/// A socket that waits for one plugin. Its directory is removed when it is dropped.
+/// A socket that waits for one plugin.
 pub(crate) struct NamedEndpoint {
-    // Before the directory, which has to be empty by then.
-    listener: Listener,
-    directory: tempfile::TempDir,
+    socket: sys::HostSocket,
     secret: Secret,
 }
-
-/// The name of the socket in its directory: short, because the whole path has to fit into 107 bytes.
-const SOCKET_NAME: &str = "s";
 
 impl Endpoint {
     pub(crate) fn inherited() -> io::Result<Self> {
@@ -49,36 +39,30 @@ impl Endpoint {
     }
 
     pub(crate) fn named() -> io::Result<Self> {
-        // Fresh, and closed to everybody else.
-        let directory = sys::private_directory()?;
-        let path = directory.path().join(SOCKET_NAME);
-        let listener = ListenerOptions::new()
-            .name(path.to_fs_name::<GenericFilePath>()?)
-            .nonblocking(ListenerNonblockingMode::Accept)
-            .create_sync()?;
+        let socket = sys::HostSocket::new()?;
         let secret = Secret::new(random::<SECRET_LEN>()?);
-        Ok(Self::Named(NamedEndpoint { listener, directory, secret }))
+        Ok(Self::Named(NamedEndpoint { socket, secret }))
     }
 
-    /// Puts the plugin's side into the command, and gives the host's.
-    pub(crate) fn attach(self, command: &mut Command) -> HostEnd {
+    /// Names the host's side to the plugin where that has to be named, and gives both sides. A plugin without one of its own
+    /// keeps the host's standard input.
+    pub(crate) fn attach(self, command: &mut Command) -> (HostEnd, Option<sys::PluginEnd>) {
         match self {
             Self::Inherited { ours, theirs } => {
                 // A host that is itself a plugin may have the variable from its own host.
-                command.stdin(theirs).env_remove(ENDPOINT_VARIABLE);
-                HostEnd::Connected(Arc::new(ours))
+                command.env_remove(ENDPOINT_VARIABLE);
+                (HostEnd::Connected(Arc::new(ours)), Some(theirs))
             }
             Self::Named(endpoint) => {
-                command.stdin(Stdio::inherit()).env(ENDPOINT_VARIABLE, endpoint.variable());
-                HostEnd::Waiting(endpoint)
+                command.env(ENDPOINT_VARIABLE, endpoint.variable());
+                (HostEnd::Waiting(endpoint), None)
             }
         }
     }
 
-    /// Takes out of the command what [`attach`](Self::attach) put in. Until then the host itself holds the
-    /// plugin's end of the connection open, and would not see the plugin close it.
+    /// Takes out of the command what [`attach`](Self::attach) put in.
     pub(crate) fn detach(command: &mut Command) {
-        command.stdin(Stdio::null()).env_remove(ENDPOINT_VARIABLE);
+        command.env_remove(ENDPOINT_VARIABLE);
     }
 }
 
@@ -94,16 +78,10 @@ impl NamedEndpoint {
     /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended before.
     pub(crate) fn accept(self, process: &Process, deadline: Instant) -> io::Result<Arc<dyn Transport>> {
         loop {
-            process.wait_connection(&self.listener, deadline)?;
-            let stream = match self.listener.accept() {
-                Ok(stream) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
-            };
-            let transport = SocketTransport::from(stream);
+            let transport = process.accept(&self.socket, deadline)?;
             let limit = deadline.min(Instant::now() + SECRET_TIMEOUT);
             // Whoever connects without the secret is not the plugin: it may still come.
-            if sys::is_same_user(&transport) && is_shown(&self.secret, &transport, limit) {
+            if is_shown(&self.secret, &transport, limit) {
                 return Ok(Arc::new(transport));
             }
         }
@@ -112,7 +90,7 @@ impl NamedEndpoint {
     fn variable(&self) -> OsString {
         let mut value = OsString::from(self.secret.to_hex());
         value.push(":");
-        value.push(self.directory.path().join(SOCKET_NAME));
+        value.push(self.socket.name());
         value
     }
 }

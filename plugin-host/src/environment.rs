@@ -6,23 +6,16 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-/// Names that a plugin inherits.
+use crate::sys::environment::{ALLOWED_VARIABLES, is_same_variable};
+
+/// Names that a plugin inherits on every system.
 const ALLOWED: &[&str] = &[
-    // Where things are.
-    "HOME",
+    // Where programs are.
     "PATH",
-    "SHELL",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR",
-    // Who and in which language.
+    // In which language and when.
     "LANG",
     "LANGUAGE",
-    "LOGNAME",
     "TZ",
-    "USER",
     // What a terminal can do; the lines of a plugin may end up in one.
     "CLICOLOR",
     "COLORTERM",
@@ -55,7 +48,8 @@ fn names_plugin(names: &str, name: &str) -> bool {
 pub(crate) fn scrub(command: &mut Command) -> Vec<OsString> {
     let told: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
     let inherited = std::env::vars_os().map(|(name, _)| name);
-    let scrubbed: Vec<_> = inherited.filter(|name| !is_allowed(name) && !told.contains(name)).collect();
+    let is_told = |name: &OsStr| told.iter().any(|told| is_same_variable(told, name));
+    let scrubbed: Vec<_> = inherited.filter(|name| !is_allowed(name) && !is_told(name)).collect();
     for name in &scrubbed {
         command.env_remove(name);
     }
@@ -72,10 +66,10 @@ pub(crate) fn restore(command: &mut Command, scrubbed: Vec<OsString>) {
 }
 
 fn is_allowed(name: &OsStr) -> bool {
-    // The names that are allowed are ASCII, so one that is not text is not among them.
-    name.to_str().is_some_and(|name| {
-        ALLOWED.contains(&name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    })
+    let mut allowed = ALLOWED.iter().chain(ALLOWED_VARIABLES);
+    allowed.any(|allowed| is_same_variable(OsStr::new(allowed), name))
+        // The beginnings that are allowed are ASCII, so a name that is not text has none of them.
+        || name.to_str().is_some_and(|name| ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 #[cfg(test)]
@@ -100,7 +94,7 @@ mod tests {
 
     #[test]
     fn passwords_stay_at_home() {
-        for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "LD_PRELOAD", "SSH_AUTH_SOCK", "LCX", "path"] {
+        for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "LD_PRELOAD", "SSH_AUTH_SOCK", "LCX", "PATHS"] {
             assert!(!is_allowed(OsStr::new(name)), "{name}");
         }
         for name in ["PATH", "LC_ALL", "RUST_LOG"] {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cgroup::CgroupCause;
 use crate::copies::CopyCause;
+use crate::sys;
 use plugin_core::text::harmless_line;
 use plugin_core::{DisconnectCause, Handshake, ProcessEnd};
 
@@ -219,14 +220,10 @@ impl fmt::Display for LaunchCause {
             }
             Self::NotAFile => f.write_str("it is not a file; name the executable itself"),
             Self::NotExecutable => {
-                f.write_str("this user may not execute it; `chmod +x` it, and check the directories above it")
+                write!(f, "this user may not execute it; {}", sys::advice::MAKE_EXECUTABLE)
             }
             Self::WrongFormat { found } => {
-                write!(
-                    f,
-                    "it is not a program for this machine but {found}; build the plugin for this machine, or give a \
-                     script its `#!` line"
-                )
+                write!(f, "it is not a program for this machine but {found}; {}", sys::advice::MAKE_A_PROGRAM)
             }
             Self::InterpreterMissing { interpreter } => write!(
                 f,

@@ -16,6 +16,8 @@ use crate::error::{LaunchCause, LaunchError};
 use crate::output::{Input, Output, Sink};
 use crate::plugin::PluginProcess;
 use crate::settings::{START_TIMEOUT, Settings, setters};
+use crate::sys;
+use crate::sys::environment::is_same_variable;
 
 /// Starts plugins, with the settings of [`std::process::Command`] and some more.
 ///
@@ -52,7 +54,7 @@ pub struct Launcher {
     /// Whether the command may hold more than can be asked of it.
     is_ready_made: bool,
     /// Whether nothing of the host's environment is left in the command.
-    clears_environment: bool,
+    pub(crate) clears_environment: bool,
     /// How long a plugin waits for another host when this one is gone, if it is to.
     pub(crate) linger: Option<Duration>,
     pub(crate) awaits_debugger: bool,
@@ -146,7 +148,7 @@ impl Launcher {
     /// Takes a variable out of the plugin's environment.
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.scrubbed.retain(|scrubbed| scrubbed != name.as_ref());
+        self.scrubbed.retain(|scrubbed| !is_same_variable(scrubbed, name.as_ref()));
         self.command.env_remove(name);
         self
     }
@@ -383,7 +385,7 @@ impl Launcher {
         let made = if self.is_ready_made {
             Err(CopyCause::ReadyMadeCommand)
         } else {
-            PrivateCopy::of(&self.program, directory)
+            PrivateCopy::of(&sys::program_file(&self.program), directory)
         };
         match made {
             Ok(copy) => {
@@ -393,7 +395,7 @@ impl Launcher {
             Err(CopyCause::NotAProgram) => {
                 // The start would fail, too, and its error says what is wrong with the file.
                 let refused = io::ErrorKind::PermissionDenied.into();
-                let cause = diagnose_file(&self.program, refused);
+                let cause = diagnose_file(&sys::program_file(&self.program), refused);
                 Err(cause)
             }
             Err(cause) => Err(LaunchCause::PrivateCopy { directory: directory.clone(), cause }),

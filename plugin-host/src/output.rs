@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Write;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use plugin_core::__host::lock;
@@ -76,11 +75,11 @@ impl Sink {
     }
 
     /// What the process gets for the stream.
-    pub(crate) fn stdio(&self, stream: StreamName) -> Stdio {
+    pub(crate) fn given(&self, stream: StreamName) -> Given {
         match self {
-            Self::Inherit => Stdio::inherit(),
-            Self::Null if stream == StreamName::Stdout => Stdio::null(),
-            Self::Trace | Self::Writer(_) | Self::Null => Stdio::piped(),
+            Self::Inherit => Given::Inherit,
+            Self::Null if stream == StreamName::Stdout => Given::Null,
+            Self::Trace | Self::Writer(_) | Self::Null => Given::Pipe,
         }
     }
 
@@ -102,6 +101,17 @@ impl Sink {
             Self::Null | Self::Inherit => {}
         }
     }
+}
+
+/// What a process gets for its standard output or error. Unlike [`std::process::Stdio`] it can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// A pipe that the host reads.
+    Pipe,
+    /// What the host has.
+    Inherit,
+    /// Nothing that anybody reads.
+    Null,
 }
 
 /// What a plugin reads on its standard input.

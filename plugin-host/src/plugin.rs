@@ -20,7 +20,7 @@ use crate::relay::{Relay, Source};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::start::deadline_in;
-use crate::survival;
+use crate::sys;
 
 /// How long the end of a plugin waits for its last log records and lines to reach their destination. A
 /// subscriber that needs longer for at most a mebibyte is stuck.
@@ -379,7 +379,7 @@ impl Drop for PluginProcess {
             let _ = self.process.wait_cleared();
         }
         if let Ties::Survivor(info) = &self.ties {
-            survival::remove(&info.socket);
+            sys::MeetingPlace::remove(&info.socket);
         }
     }
 }

@@ -7,13 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
 
-use interprocess::local_socket::Listener;
-use plugin_core::__host::{Condvar, lock, wait};
+use plugin_core::__host::{Condvar, SocketTransport, lock, wait};
 use plugin_core::ProcessEnd;
 
 use crate::cgroup::CgroupCause;
 use crate::lines::{LineSplitter, Tail};
-use crate::output::StreamName;
+use crate::output::{Given, StreamName};
 use crate::sys;
 
 /// How long the host waits for the end of a process that has closed its connection, to learn its exit
@@ -42,6 +41,30 @@ struct State {
     stderr: Tail,
 }
 
+/// How a process is started, beside what its command says.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    /// The connection that it gets as its standard input; `None` for that of this program.
+    pub(crate) stdin: Option<sys::PluginEnd>,
+    pub(crate) stdout: Given,
+    pub(crate) stderr: Given,
+    /// Whether it gets nothing of the environment of this program. The command knows it, but does not tell.
+    #[allow(dead_code, reason = "where the command itself starts the process, nobody asks")]
+    pub(crate) clears_environment: bool,
+    /// Whether it may be [let to outlive](Process::let_outlive) this program.
+    #[allow(dead_code, reason = "on some systems any process may")]
+    pub(crate) may_outlive: bool,
+}
+
+/// A process that was started.
+pub(crate) struct Born {
+    pub(crate) id: u32,
+    pub(crate) handle: sys::ProcessHandle,
+    /// The reading ends of what it prints to.
+    pub(crate) stdout: Option<sys::Pipe>,
+    pub(crate) stderr: Option<sys::Pipe>,
+}
+
 /// What the thread that watches a process tells.
 pub(crate) trait Observer: Send + 'static {
     /// The process printed a line.
@@ -55,17 +78,11 @@ impl Process {
     /// Starts a process and a thread that watches it.
     pub(crate) fn start(
         command: &mut Command,
-        shares_stdin: bool,
+        birth: Birth,
         observer: impl Observer,
     ) -> io::Result<Arc<Self>> {
-        sys::configure(command, shares_stdin);
-        #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
-        let mut child = command.spawn()?;
+        let Born { id, handle, stdout, stderr } = sys::spawn(command, birth)?;
         let (started, started_at) = (Instant::now(), SystemTime::now());
-        let stdout = child.stdout.take().map(sys::Pipe::from);
-        let stderr = child.stderr.take().map(sys::Pipe::from);
-        let id = child.id();
-        let handle = sys::ProcessHandle::new(child, shares_stdin)?;
         let process = Arc::new(Self {
             id,
             started,
@@ -159,11 +176,16 @@ impl Process {
         }
     }
 
-    /// Waits until somebody connects to `listener`.
+    /// Waits until somebody connects to `socket` who may be this process, or one that it has started.
     ///
     /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
-    pub(crate) fn wait_connection(&self, listener: &Listener, deadline: Instant) -> io::Result<()> {
-        self.handle.wait_connection(listener, deadline)
+    pub(crate) fn accept(&self, socket: &sys::HostSocket, deadline: Instant) -> io::Result<SocketTransport> {
+        socket.accept(&self.handle, deadline)
+    }
+
+    /// Lets the process outlive this program, which was started so that it may.
+    pub(crate) fn let_outlive(&self) -> io::Result<()> {
+        self.handle.let_outlive()
     }
 
     /// Kills the process with its children and waits until it has ended. `None` when the system does

@@ -19,7 +19,7 @@ use crate::error::LaunchCause;
 use crate::launcher::Launcher;
 use crate::output::{Input, StreamName};
 use crate::plugin::{Parts, PluginProcess, Ties};
-use crate::process::{EXIT_GRACE, Observer, Process};
+use crate::process::{Birth, EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
 use crate::report::Reporter;
 use crate::survival::Wish;
@@ -34,12 +34,11 @@ impl Launcher {
         let awaits_debugger = self.awaits_debugger || environment::asks_to_debug(&label);
         settings.is_patient |= awaits_debugger;
         let deadline = deadline_in(if settings.is_patient { Duration::MAX } else { self.start_timeout });
-        let shares_stdin = self.stdin == Input::Inherit;
-        let endpoint = if shares_stdin { Endpoint::named() } else { Endpoint::inherited() };
+        let endpoint = match self.stdin {
+            Input::Null => Endpoint::inherited(),
+            Input::Inherit => Endpoint::named(),
+        };
         let endpoint = endpoint.map_err(setup_cause)?;
-        self.command
-            .stdout(self.stdout.stdio(StreamName::Stdout))
-            .stderr(self.stderr.stdio(StreamName::Stderr));
         if self.inherits_environment {
             // It may have been scrubbed for an earlier plugin.
             restore(&mut self.command, std::mem::take(&mut self.scrubbed));
@@ -49,7 +48,7 @@ impl Launcher {
         let (relay, source) =
             Relay::start(&label, [self.stdout.clone(), self.stderr.clone()]).map_err(setup_cause)?;
 
-        let host_end = endpoint.attach(&mut self.command);
+        let (host_end, stdin) = endpoint.attach(&mut self.command);
         let mut hello = settings.hello(&self.handshake, max_log_level());
         let wish = self.linger.map(Wish::new).transpose().map_err(setup_cause)?;
         hello.extensions.extend(wish.as_ref().map(|wish| Extension::survive(&wish.survival)));
@@ -71,7 +70,14 @@ impl Launcher {
         };
         let connection = Arc::new(OnceLock::new());
         let watcher = Watcher::new(source.clone(), Arc::clone(&connection), witness.clone());
-        let started = prepared.map(|()| Process::start(&mut self.command, shares_stdin, watcher));
+        let birth = Birth {
+            stdin,
+            stdout: self.stdout.given(StreamName::Stdout),
+            stderr: self.stderr.given(StreamName::Stderr),
+            clears_environment: self.clears_environment,
+            may_outlive: wish.is_some(),
+        };
+        let started = prepared.map(|()| Process::start(&mut self.command, birth, watcher));
         Endpoint::detach(&mut self.command);
         let directory = self.command.get_current_dir();
         let process = started

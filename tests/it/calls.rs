@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plugin_core::{CallError, DEFAULT_MAX_MESSAGE};
 use plugin_host::{Launcher, PluginProcess};
-use tests::{Echo, EchoClient, Ledger, LedgerClient, LedgerError, Row, TallyClient};
+use tests::{Echo, EchoClient, Ledger, LedgerClient, LedgerError, Row, TallyClient, sys};
 
 use crate::support::{assert_says, temporary_directory, well_behaved};
 
@@ -49,10 +49,9 @@ fn each_form_of_argument_arrives_and_comes_back() {
 
 #[test]
 fn a_path_that_is_not_text_crosses() {
-    use std::os::unix::ffi::OsStrExt;
     let (_plugin, echo) = launch();
-    let path = Path::new(std::ffi::OsStr::from_bytes(b"/a/\xff\xfe"));
-    assert_eq!(echo.path(path).unwrap(), path);
+    let path = sys::strange_path();
+    assert_eq!(echo.path(&path).unwrap(), path);
 }
 
 #[test]

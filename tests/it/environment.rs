@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tests::{Surroundings, SurroundingsClient};
+use tests::{Surroundings, SurroundingsClient, sys};
 
-use crate::support::{MORTAL_HOST, run_by_hand, temporary_directory, well_behaved};
+use crate::support::{MORTAL_HOST, run_with, temporary_directory, well_behaved};
 
 /// A variable that cargo sets for tests and that no plugin needs.
 const PRIVATE: &str = "CARGO_MANIFEST_DIR";
@@ -27,6 +27,7 @@ fn secrets_of_the_host_stay_there() {
         ["PATH", "HOME", "PWD", "SHELL", "LANG", "LANGUAGE", "LOGNAME", "TZ", "USER", "TERM", "TMPDIR"];
     for name in seen.keys() {
         let is_known = known.contains(&name.as_str())
+            || sys::PUBLIC_VARIABLES.iter().any(|known| known.eq_ignore_ascii_case(name))
             || ["LC_", "XDG_", "RUST_"].iter().any(|prefix| name.starts_with(prefix))
             || ["CLICOLOR", "COLORTERM", "NO_COLOR"].contains(&name.as_str());
         assert!(is_known, "{name}");
@@ -66,9 +67,7 @@ fn everything_is_inherited_when_asked_for() {
 #[test]
 fn a_secret_of_another_host_does_not_reach_its_plugin() {
     let lines = |arguments: &[&str]| {
-        let mut all = vec!["AWS_SECRET_ACCESS_KEY=hunter2", MORTAL_HOST];
-        all.extend(arguments);
-        let output = run_by_hand("/usr/bin/env", &all);
+        let output = run_with(MORTAL_HOST, arguments, [("AWS_SECRET_ACCESS_KEY", "hunter2")]);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
@@ -83,19 +82,12 @@ fn a_secret_of_another_host_does_not_reach_its_plugin() {
 
 /// Leaves out what whoever started the tests passes on to all programs.
 fn without_inherited(mut descriptors: BTreeMap<u32, String>) -> BTreeMap<u32, String> {
-    const CLOSED_ON_EXEC: u32 = 0o2_000_000;
-    descriptors.retain(|number, what| {
-        let is_same =
-            std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|own| own == Path::new(what));
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
-        *number < 3 || !is_same || flags.is_none_or(|flags| flags & CLOSED_ON_EXEC != 0)
-    });
+    descriptors.retain(|number, what| *number < 3 || !sys::hands_on(*number, what));
     descriptors
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "there are no numbers of descriptors, see the test of handles")]
 fn a_plugin_starts_with_its_connection_and_two_pipes() {
     let plugin = well_behaved(&[]).spawn().unwrap();
     let surroundings: SurroundingsClient = plugin.client().unwrap();
@@ -114,6 +106,20 @@ fn a_plugin_starts_with_its_connection_and_two_pipes() {
 }
 
 #[test]
+#[cfg_attr(unix, ignore = "descriptors have numbers, see the test of them")]
+fn a_plugin_starts_with_three_pipes_and_passes_on_none() {
+    let plugin = well_behaved(&[]).spawn().unwrap();
+    let surroundings: SurroundingsClient = plugin.client().unwrap();
+    let at_start = surroundings.descriptors_at_start().unwrap();
+    assert_eq!(at_start.keys().copied().collect::<Vec<_>>(), [0, 1, 2], "{at_start:?}");
+    // The connection is not the standard input any more.
+    let serving = surroundings.descriptors().unwrap();
+    assert_eq!(serving.len(), 3, "{serving:?}");
+    assert!(!serving.contains_key(&0), "{serving:?}");
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "nobody can look into another process")]
 fn a_child_of_a_plugin_does_not_hold_its_connection() {
     let plugin = well_behaved(&[]).spawn().unwrap();
     let (variables, descriptors) = plugin.client::<SurroundingsClient>().unwrap().child().unwrap();
@@ -136,10 +142,7 @@ fn directory_and_arguments_are_as_set() {
     assert_eq!(surroundings.arguments().unwrap(), ["", "one", "two words", ""]);
 
     // A relative path counts from the directory of the host.
-    let relative = Path::new(crate::support::WELL_BEHAVED);
-    let current = std::env::current_dir().unwrap();
-    let up: std::path::PathBuf = current.components().skip(1).map(|_| "..").collect();
-    let path = up.join(relative.strip_prefix("/").unwrap());
+    let path = sys::relative(Path::new(crate::support::WELL_BEHAVED));
     let plugin = plugin_host::Launcher::new(path).current_dir(&here).spawn().unwrap();
     assert_eq!(plugin.client::<SurroundingsClient>().unwrap().directory().unwrap(), here);
 }

@@ -1,12 +1,12 @@
 //! The examples do what they say, with the very commands that they open with.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use tests::sys;
 
 use crate::support::{assert_says, root, wait_for, wait_until_gone};
 
@@ -32,7 +32,9 @@ fn run(command: &str, data: &Path) -> Output {
 
 /// An example that has been built.
 fn built(example: &str) -> PathBuf {
-    Path::new(crate::support::WELL_BEHAVED).with_file_name("examples").join(example)
+    Path::new(crate::support::WELL_BEHAVED)
+        .with_file_name("examples")
+        .join(format!("{example}{EXE_SUFFIX}"))
 }
 
 /// Runs an example that has been built.
@@ -156,15 +158,12 @@ fn progress_is_stopped_by_ctrl_c() {
     let id = host.0.id();
     let mut plugin = 0;
     wait_for("the plugin works", || {
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let Ok(child) = children.trim().parse() else { return false };
+        let [child] = sys::children(id)[..] else { return false };
         plugin = child;
         // The thread that runs calls is there as soon as there was one.
-        let tasks = fs::read_dir(format!("/proc/{plugin}/task")).into_iter().flatten().flatten();
-        let names = tasks.map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default());
-        names.into_iter().any(|name| name == "plugin call\n")
+        sys::thread_names(plugin).iter().any(|name| name == "plugin call")
     });
-    kill_process(Pid::from_child(&host.0), Signal::INT).unwrap();
+    sys::interrupt(id);
     wait_for("the host ends", || host.0.try_wait().unwrap().is_some());
     wait_until_gone(plugin);
     assert_eq!(host.0.wait().unwrap().code(), Some(130), "as shells count");
@@ -259,8 +258,9 @@ fn toolbox() {
 
     // One more executable in the directory is one more tool.
     let directory = tempfile::tempdir().unwrap();
-    symlink(built("tool-shout-plugin"), directory.path().join("tool-cry-plugin")).unwrap();
-    fs::write(directory.path().join("tool-dull-plugin"), "no program").unwrap();
+    let program = |name: &str| directory.path().join(format!("{name}{EXE_SUFFIX}"));
+    sys::link(built("tool-shout-plugin"), program("tool-cry-plugin"));
+    fs::write(program("tool-dull-plugin"), "no program").unwrap();
     let toolbox = |arguments: &[&str]| {
         let mut command = Command::new(built("toolbox"));
         command.args(arguments).env("TOOLBOX", directory.path());

@@ -15,6 +15,12 @@ fn files_that_are_not_programs() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a file needs no right and no interpreter to be a program")]
+fn files_that_may_not_be_executed() {
+    files::files_that_may_not_be_executed();
+}
+
+#[test]
 fn a_program_cut_in_the_middle() {
     files::a_program_cut_in_the_middle();
 }
@@ -38,11 +44,13 @@ fn a_current_directory_that_does_not_exist_is_blamed() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a script is no program of its own")]
 fn a_script_that_is_no_plugin() {
     files::a_script_that_is_no_plugin();
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a script is no program of its own")]
 fn a_wrapper_script_that_starts_the_plugin_is_fine() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("exec {WELL_BEHAVED}")]);

@@ -1,12 +1,11 @@
 //! From start to end: shutdown, kill, drop, limits of time, and the end of the host.
 
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_core::{CallError, Delivery, DisconnectCause};
 use plugin_host::ShutdownError;
-use tests::{Echo, EchoClient, Gate, GateClient, Printer, PrinterClient, Row};
+use tests::{Echo, EchoClient, Gate, GateClient, Printer, PrinterClient, Row, sys};
 
 use crate::cases::{ends, hosts};
 use crate::support::{
@@ -170,8 +169,7 @@ fn a_plugin_killed_by_somebody_else() {
     let plugin = well_behaved(&[]).spawn().unwrap();
     let echo: EchoClient = plugin.client().unwrap();
     plugin.client::<PrinterClient>().unwrap().print(false, b"famous last words\n").unwrap();
-    let pid = rustix::process::Pid::from_raw(i32::try_from(plugin.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(sys::kill(plugin.id()));
     wait_until_gone(plugin.id());
     let error = echo.number(7).unwrap_err();
     let CallError::Disconnected(disconnected) = &error else { panic!("{error:?}") };
@@ -220,5 +218,5 @@ fn a_plugin_is_waited_for() {
     assert!(plugin.wait(Duration::ZERO).is_none());
     plugin.kill().unwrap();
     let end = plugin.wait(PATIENCE).unwrap();
-    assert_eq!(end.status.unwrap().signal(), Some(9));
+    assert_eq!(sys::told(end.status.unwrap()), sys::told_of_signal(9));
 }

@@ -21,6 +21,8 @@ mod callbacks;
 mod calls;
 #[cfg(test)]
 mod cancellation;
+// Windows has none, and ends what descends from a plugin by a job always.
+#[cfg(unix)]
 #[cfg(test)]
 mod cgroups;
 #[cfg(test)]
@@ -29,6 +31,8 @@ mod concurrency;
 mod crash_reports;
 #[cfg(test)]
 mod crowd;
+// It attaches with `ptrace`.
+#[cfg(unix)]
 #[cfg(test)]
 mod debugger;
 #[cfg(test)]

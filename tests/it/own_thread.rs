@@ -1,5 +1,6 @@
 //! What runs on the thread that looks after a plugin, and shutdowns while that thread is busy.
 
+use std::env::consts::EXE_SUFFIX;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,10 +10,12 @@ use std::time::Duration;
 
 use plugin_core::DisconnectCause;
 use plugin_host::{Event, Launcher, Policy, SupervisedPlugin, Supervisor, SwapError};
-use tests::Phoenix;
+use tests::{Phoenix, sys};
 
 use crate::supervision::{Nest, brisk, phoenix};
-use crate::support::{PATIENCE, assert_says, cause, in_time, kill_hard, start, wait_for, wait_until_gone};
+use crate::support::{
+    PATIENCE, PHOENIX, assert_says, cause, in_time, kill_hard, start, wait_for, wait_until_gone,
+};
 
 type Handle = Arc<OnceLock<Weak<SupervisedPlugin>>>;
 
@@ -80,7 +83,10 @@ fn a_spare_process_does_not_outlive_a_shutdown_within_itself() {
     let nest = Nest::new();
     let seen = Arc::new(AtomicUsize::new(0));
     let note = Arc::clone(&seen);
-    let plugin = with_itself(nest.launcher("1"), brisk().warm_spare(true), move |process, plugin| {
+    let program = nest.path(&format!("own{EXE_SUFFIX}"));
+    sys::link(PHOENIX, &program);
+    let launcher = Launcher::new(&program).arg(nest.path("journal")).arg("1");
+    let plugin = with_itself(launcher, brisk().warm_spare(true), move |process, plugin| {
         note.store(process.id() as usize, Ordering::SeqCst);
         plugin.shutdown().unwrap();
     });
@@ -88,22 +94,14 @@ fn a_spare_process_does_not_outlive_a_shutdown_within_itself() {
     let mut events = plugin.events();
     let first = plugin.id().unwrap();
     // The second one is the spare, which may be there already.
-    wait_for("both run", || children_named_phoenix(&nest) == 2);
+    wait_for("both run", || sys::processes_of(&program) == 2);
     kill_hard(first);
     wait_for("the spare is initialised", || seen.load(Ordering::SeqCst) != 0);
     let spare = u32::try_from(seen.load(Ordering::SeqCst)).unwrap();
     wait_until_gone(spare);
     in_time("the end", move || assert!(events.any(|event| matches!(event, Event::Stopped))));
     in_time("a call", move || is_shut_down(&client));
-    assert_eq!(children_named_phoenix(&nest), 0);
-}
-
-/// How many processes run with the journal of this nest.
-fn children_named_phoenix(nest: &Nest) -> usize {
-    let journal = nest.path("journal").into_os_string().into_encoded_bytes();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    lines.filter(|line| line.windows(journal.len()).any(|part| part == journal)).count()
+    assert_eq!(sys::processes_of(&program), 0);
 }
 
 /// A shutdown does not wait for what an old process still does for its host, and leaves nothing behind.

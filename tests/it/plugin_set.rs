@@ -1,8 +1,8 @@
 //! Directories of plugins: what is found, started, kept, broken and replaced.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use plugin_core::Handshake;
 use plugin_host::{
-    BrokenCause, ClientError, CrashReport, LaunchCause, PluginSet, PluginSetBuilder, Policy, SetError,
+    BrokenCause, BrokenPlugin, ClientError, CrashReport, LaunchCause, PluginSet, PluginSetBuilder, Policy, SetError,
     SwapError,
 };
-use rustix::fs::{CWD, FileType, Mode};
+use serde_json::json;
 use tempfile::TempDir;
-use tests::{Crash, CrashClient, EchoClient, LedgerClient, Phoenix, PhoenixClient, TallyClient};
+use tests::sys::link;
+use tests::{Crash, CrashClient, EchoClient, LedgerClient, Phoenix, PhoenixClient, TallyClient, starts, sys};
 
 use crate::support::{
     CRASHING, PHOENIX, SHORT, WELL_BEHAVED, assert_says, in_time, kill_hard, start, temporary_directory,
@@ -50,18 +51,18 @@ impl Plugins {
         self.builder().build().unwrap()
     }
 
-    /// Writes a manifest of a plugin that is started by a shell, which does this first.
-    fn add_after(&self, name: &str, first: &str, program: &str, arguments: &[&str]) {
-        let starts = self.beside("starts").display().to_string();
-        let script = format!("echo {name} >> '{starts}'; {first} exec \"$0\" \"$@\"");
-        let mut all = vec!["-c", &script, program];
-        all.extend(arguments);
-        let manifest = format!(r#"{{ "program": "/bin/sh", "args": {all:?} }}"#);
-        fs::write(self.manifest(name), manifest).unwrap();
+    /// Writes a manifest of a plugin that tells of its starts, and there waits for another one, if these files name one.
+    fn add_meeting(&self, name: &str, meeting: &[&Path], program: &str, arguments: &[&str]) {
+        let files = meeting.iter().map(|file| file.display().to_string());
+        let mut lines = vec![self.beside("starts").display().to_string(), name.to_owned()];
+        lines.extend(files);
+        let env = json!({ starts::VARIABLE: lines.join("\n") });
+        let manifest = json!({ "program": program, "args": arguments, "env": env });
+        fs::write(self.manifest(name), manifest.to_string()).unwrap();
     }
 
     fn add(&self, name: &str, program: &str, arguments: &[&str]) {
-        self.add_after(name, "", program, arguments);
+        self.add_meeting(name, &[], program, arguments);
     }
 
     fn add_phoenix(&self, name: &str, version: &str, words: &[&str]) {
@@ -94,18 +95,21 @@ impl Plugins {
 fn manifests_and_executables_are_found_and_other_files_are_none_of_the_sets_business() {
     let plugins = Plugins::new();
     let inside = |name: &str| plugins.directory().join(name);
-    symlink(CRASHING, inside("kv-crashing")).unwrap();
-    symlink(WELL_BEHAVED, inside("kv-good")).unwrap();
-    symlink(WELL_BEHAVED, inside("other")).unwrap();
+    let program = |name: &str| inside(&format!("{name}{EXE_SUFFIX}"));
+    link(CRASHING, program("kv-crashing"));
+    link(WELL_BEHAVED, program("kv-good"));
+    link(WELL_BEHAVED, program("other"));
     // This very program, which would start its own plugins, and so on.
-    symlink(std::env::current_exe().unwrap(), inside("kv-self")).unwrap();
-    symlink(WELL_BEHAVED, inside(".kv-hidden")).unwrap();
+    if sys::HAS_LINKS {
+        link(std::env::current_exe().unwrap(), program("kv-self"));
+    }
+    link(WELL_BEHAVED, program(".kv-hidden"));
     fs::write(inside("README.md"), "no plugin").unwrap();
     fs::write(inside("notes.json"), "{}").unwrap();
     fs::create_dir(inside("folder")).unwrap();
-    fs::write(inside("named.plugin.json"), r#"{ "program": "kv-crashing", "name": "a crash" }"#).unwrap();
-    fs::write(inside("off.plugin.json"), r#"{ "program": "kv-off", "enabled": false }"#).unwrap();
-    symlink(WELL_BEHAVED, inside("kv-off")).unwrap();
+    fs::write(inside("named.plugin.json"), json!({ "program": format!("kv-crashing{EXE_SUFFIX}"), "name": "a crash" }).to_string()).unwrap();
+    fs::write(inside("off.plugin.json"), json!({ "program": format!("kv-off{EXE_SUFFIX}"), "enabled": false }).to_string()).unwrap();
+    link(WELL_BEHAVED, program("kv-off"));
 
     let set = plugins.builder().pattern("kv-*").build().unwrap();
     // What a manifest names is no plugin once more, and what one disables is none at all.
@@ -122,42 +126,28 @@ fn manifests_and_executables_are_found_and_other_files_are_none_of_the_sets_busi
 fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     let plugins = Plugins::new();
     let inside = |name: &str| plugins.directory().join(name);
+    let program = |name: &str| inside(&format!("{name}{EXE_SUFFIX}"));
     plugins.add("good", CRASHING, &[]);
     plugins.add("ends", CRASHING, &["exit"]);
     fs::write(inside("typo.plugin.json"), r#"{ "program": "x", "agrs": [] }"#).unwrap();
     fs::write(inside("empty.plugin.json"), "").unwrap();
     fs::write(inside("gone.plugin.json"), r#"{ "program": "gone" }"#).unwrap();
-    fs::write(inside("twice.plugin.json"), r#"{ "program": "/bin/sh", "name": "good" }"#).unwrap();
-    fs::write(inside("x-text"), "no program").unwrap();
-    fs::write(inside("x-empty"), "").unwrap();
-    fs::set_permissions(inside("x-empty"), Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(inside("x-folder")).unwrap();
-    symlink("/nowhere", inside("x-nowhere")).unwrap();
-    fs::copy(WELL_BEHAVED, inside("x-open")).unwrap();
-    fs::set_permissions(inside("x-open"), Permissions::from_mode(0o777)).unwrap();
-    fs::write(inside("open.plugin.json"), r#"{ "program": "/bin/sh" }"#).unwrap();
-    fs::set_permissions(inside("open.plugin.json"), Permissions::from_mode(0o666)).unwrap();
-    let is_root = rustix::process::geteuid().is_root();
-    if is_root {
-        fs::copy(WELL_BEHAVED, inside("x-theirs")).unwrap();
-        chown(inside("x-theirs"), Some(1), None).unwrap();
-        symlink(WELL_BEHAVED, inside("x-their-link")).unwrap();
-        lchown(inside("x-their-link"), Some(1), None).unwrap();
-    }
-    // To open it waits until somebody writes to it.
-    rustix::fs::mknodat(CWD, inside("pipe.plugin.json"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-    rustix::fs::mknodat(CWD, inside("x-pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    fs::write(inside("twice.plugin.json"), json!({ "program": CRASHING, "name": "good" }).to_string()).unwrap();
+    fs::write(program("x-empty"), "").unwrap();
+    sys::make_executable(&program("x-empty"));
+    fs::create_dir(program("x-folder")).unwrap();
+    fs::copy(WELL_BEHAVED, program("x-open")).unwrap();
+    sys::open_to_all(&program("x-open"));
+    fs::write(inside("open.plugin.json"), json!({ "program": CRASHING }).to_string()).unwrap();
+    sys::open_to_all(&inside("open.plugin.json"));
 
     let builder = plugins.builder().pattern("x-*");
     let set = in_time("the look", move || builder.build().unwrap());
     assert_eq!(set.names(), ["ends", "good"]);
-    let mut broken: BTreeMap<_, _> = set.broken().into_iter().map(|it| (it.path().to_owned(), it)).collect();
+    let mut broken = broken_of(&set);
     let mut take = |name: &str, says: &[&str]| {
-        let broken =
-            broken.remove(&inside(name)).unwrap_or_else(|| panic!("{name} is not broken: {broken:?}"));
-        assert_says(&broken, &[name, "cannot be used"]);
-        assert_says(&broken, says);
-        broken.cause().clone()
+        let path = if name.ends_with(".json") { inside(name) } else { program(name) };
+        take(&mut broken, &path, says)
     };
     let cause = take("typo.plugin.json", &["manifest is not right", "unknown field `agrs`", "correct it"]);
     assert!(matches!(cause, BrokenCause::Manifest { .. }));
@@ -167,22 +157,13 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     let cause =
         take("twice.plugin.json", &["plugin `good`", "good.plugin.json` is called the same", "rename"]);
     assert!(matches!(cause, BrokenCause::SameName { .. }));
-    take("x-text", &["may not execute it", "chmod +x"]);
     take("x-empty", &["an empty file"]);
     take("x-folder", &["not a file"]);
-    take("x-pipe", &["not a file"]);
-    take("pipe.plugin.json", &["it is not a file"]);
-    take("x-nowhere", &["there is no such file"]);
     assert!(matches!(
         take("x-open", &["every user may write", "chmod o-w"]),
         BrokenCause::WritableByAll { .. }
     ));
     assert!(matches!(take("open.plugin.json", &["every user may write"]), BrokenCause::WritableByAll { .. }));
-    if is_root {
-        for name in ["x-theirs", "x-their-link"] {
-            assert!(matches!(take(name, &["another user", "chown"]), BrokenCause::ForeignOwner { .. }));
-        }
-    }
     assert!(broken.is_empty(), "{broken:?}");
 
     // One that cannot be started is known to be broken once somebody has tried.
@@ -193,6 +174,53 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     let error = set.get("ends").unwrap_err();
     assert_says(&error, &["plugin `ends`", "failed (exit status: 3)"]);
     assert_says(&set.get("typo").unwrap_err(), &["unknown field `agrs`"]);
+}
+
+/// What is broken, by its files.
+fn broken_of(set: &PluginSet) -> BTreeMap<PathBuf, BrokenPlugin> {
+    set.broken().into_iter().map(|it| (it.path().to_owned(), it)).collect()
+}
+
+/// Why a file is broken, which is told in these words.
+#[track_caller]
+fn take(broken: &mut BTreeMap<PathBuf, BrokenPlugin>, path: &Path, says: &[&str]) -> BrokenCause {
+    let found = broken.remove(path).unwrap_or_else(|| panic!("{} is not broken: {broken:?}", path.display()));
+    assert_says(&found, &[path.file_name().unwrap().to_str().unwrap(), "cannot be used"]);
+    assert_says(&found, says);
+    found.cause().clone()
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "Windows has neither modes nor pipes among its files, and links for administrators only")]
+fn files_of_kinds_that_unix_has_are_broken_as_well() {
+    let plugins = Plugins::new();
+    let inside = |name: &str| plugins.directory().join(name);
+    fs::write(inside("x-text"), "no program").unwrap();
+    link("/nowhere", inside("x-nowhere"));
+    if sys::is_root() {
+        fs::copy(WELL_BEHAVED, inside("x-theirs")).unwrap();
+        link(WELL_BEHAVED, inside("x-their-link"));
+        sys::give_away(&inside("x-theirs"));
+        sys::give_away(&inside("x-their-link"));
+    }
+    // To open it waits until somebody writes to it.
+    sys::make_pipe(&inside("pipe.plugin.json"), 0o400);
+    sys::make_pipe(&inside("x-pipe"), 0o700);
+    let builder = plugins.builder().pattern("x-*");
+    let set = in_time("the look", move || builder.build().unwrap());
+    assert!(set.names().is_empty());
+    let mut broken = broken_of(&set);
+    let mut take = |name: &str, says: &[&str]| take(&mut broken, &inside(name), says);
+    take("x-text", &["may not execute it", "chmod +x"]);
+    take("x-pipe", &["not a file"]);
+    take("pipe.plugin.json", &["it is not a file"]);
+    take("x-nowhere", &["there is no such file"]);
+    if sys::is_root() {
+        for name in ["x-theirs", "x-their-link"] {
+            assert!(matches!(take(name, &["another user", "chown"]), BrokenCause::ForeignOwner { .. }));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:?}");
 }
 
 #[test]
@@ -325,12 +353,12 @@ fn what_plugins_say_is_kept() {
 #[test]
 fn another_executable_is_asked_anew() {
     let plugins = Plugins::new();
-    let path = plugins.directory().join("it");
-    symlink(WELL_BEHAVED, &path).unwrap();
+    let path = plugins.directory().join(format!("it{EXE_SUFFIX}"));
+    link(WELL_BEHAVED, &path);
     let cached = || plugins.builder().pattern("it").cache(plugins.beside("cache")).build().unwrap();
     assert_eq!(cached().describe("it").unwrap().name, "well-behaved");
     fs::remove_file(&path).unwrap();
-    symlink(CRASHING, &path).unwrap();
+    link(CRASHING, &path);
     assert_eq!(cached().describe("it").unwrap().name, "crashing");
     assert_eq!(cached().describe("it").unwrap().name, "crashing");
 }
@@ -379,11 +407,9 @@ fn all_who_offer_an_interface() {
 fn all_are_started_at_once() {
     in_time("parallel starts", || {
         let plugins = Plugins::new();
-        let flag = |name: &str| plugins.beside(name).display().to_string();
         // Each one waits for the other: one after another they would never be there.
         for (name, other) in [("a", "b"), ("b", "a")] {
-            let first = format!("touch '{}'; until [ -e '{}' ]; do :; done;", flag(name), flag(other));
-            plugins.add_after(name, &first, CRASHING, &[]);
+            plugins.add_meeting(name, &[&plugins.beside(name), &plugins.beside(other)], CRASHING, &[]);
         }
         plugins.add("c", CRASHING, &["exit"]);
         let set = plugins.builder().max_starts(2).build().unwrap();
@@ -503,7 +529,7 @@ fn settings_hold_for_all_plugins() {
         let plugins = Plugins::new();
         plugins.add("crashing", CRASHING, &[]);
         plugins.add_phoenix("bird", "1", &[]);
-        symlink(PHOENIX, plugins.directory().join("direct")).unwrap();
+        link(PHOENIX, plugins.directory().join(format!("direct{EXE_SUFFIX}")));
         let (crashes, copies) = (plugins.beside("crashes"), plugins.beside("copies"));
         let set = plugins
             .builder()
@@ -530,7 +556,7 @@ fn settings_hold_for_all_plugins() {
             (direct.version().unwrap(), direct.loaded().unwrap()),
             ("9".to_owned(), Some("direct".to_owned()))
         );
-        let executable = fs::read_link(format!("/proc/{}/exe", direct.id().unwrap())).unwrap();
+        let executable = sys::executable(direct.id().unwrap()).unwrap();
         assert!(executable.starts_with(&copies), "{}", executable.display());
         assert_eq!(set.client::<PhoenixClient>("bird").unwrap().loaded().unwrap().as_deref(), Some("bird"));
         let crash: CrashClient = set.client("crashing").unwrap();
@@ -557,17 +583,23 @@ fn directories_and_patterns_that_are_none() {
     let error = plugins.set().get("kv").map(drop).unwrap_err();
     assert_says(&error, &["there is no plugin `kv`", "which has none at all", "rescan"]);
 
-    let set_mode = |mode| fs::set_permissions(plugins.directory(), Permissions::from_mode(mode)).unwrap();
-    set_mode(0o777);
+    sys::open_to_all(&plugins.directory());
     let error = plugins.builder().build().map(drop).unwrap_err();
     assert!(matches!(error, SetError::InsecureDirectory { .. }), "{error:?}");
     assert_says(&error, &["every user may write to the directory", "chmod o-w"]);
-    set_mode(0o1777);
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "Windows has no modes of files")]
+fn a_directory_where_each_user_has_files_of_his_own() {
+    let plugins = Plugins::new();
+    sys::set_mode(&plugins.directory(), 0o1777);
     assert!(plugins.set().names().is_empty());
 }
 
 /// A name of a file is shown as it is only where that does no harm.
 #[test]
+#[cfg_attr(windows, ignore = "names of files have none here")]
 fn names_with_control_characters() {
     let plugins = Plugins::new();
     fs::write(plugins.directory().join("\u{1b}[2J\n.plugin.json"), "{}").unwrap();

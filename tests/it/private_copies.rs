@@ -1,16 +1,16 @@
 //! Programs that are replaced while they run.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::env::consts::EXE_SUFFIX;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use plugin_host::{CopyCause, LaunchCause, LaunchError, Launcher, PluginProcess};
 use tempfile::TempDir;
-use tests::{Crash, CrashClient, Echo, EchoClient, Surroundings, SurroundingsClient};
+use tests::{Crash, CrashClient, Echo, EchoClient, Surroundings, SurroundingsClient, sys};
 
 use crate::support::{
     CRASHING, RAW, WELL_BEHAVED, assert_says, in_time, start, temporary_directory, wait_until_gone,
@@ -29,7 +29,7 @@ impl Installed {
     }
 
     fn program(&self) -> PathBuf {
-        self.directory.path().join("plugin")
+        self.directory.path().join(format!("plugin{EXE_SUFFIX}"))
     }
 
     fn copies(&self) -> PathBuf {
@@ -42,11 +42,11 @@ impl Installed {
 
     /// Starts another program, a small one, with the same content but for its end, as a build of another version is.
     fn version(&self, number: u32) -> Launcher {
-        let path = self.directory.path().join(format!("version-{number}"));
+        let path = self.directory.path().join(version(number));
         let mut bytes = fs::read(RAW).unwrap();
         bytes.extend(number.to_le_bytes());
         fs::write(&path, bytes).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        sys::make_executable(&path);
         let pid = self.directory.path().join(format!("pid-{number}"));
         Launcher::new(path).arg("silent").arg(pid).private_copies(self.copies())
     }
@@ -60,7 +60,12 @@ impl Installed {
 }
 
 fn executable(plugin: &PluginProcess) -> PathBuf {
-    fs::read_link(format!("/proc/{}/exe", plugin.id())).unwrap()
+    sys::executable(plugin.id()).unwrap()
+}
+
+/// The name of a program of a version.
+fn version(number: u32) -> String {
+    format!("version-{number}{EXE_SUFFIX}")
 }
 
 #[track_caller]
@@ -84,13 +89,13 @@ fn a_program_is_overwritten_while_it_runs() {
         // What it is for: the system lets nobody write to a program that runs.
         let direct = Launcher::new(installed.program()).spawn().unwrap();
         let refused = File::options().write(true).open(installed.program()).map(drop).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ExecutableFileBusy);
+        assert_eq!(refused.kind(), sys::PROGRAM_IN_USE);
         direct.shutdown().unwrap();
 
         let mut launcher = installed.launcher();
         let old = launcher.spawn().unwrap();
         let copy = executable(&old);
-        assert!(copy.starts_with(installed.copies()) && copy.ends_with("plugin"), "{}", copy.display());
+        assert!(copy.starts_with(installed.copies()) && copy.file_name() == installed.program().file_name(), "{}", copy.display());
         let mut file = File::options().write(true).truncate(true).open(installed.program()).unwrap();
         file.write_all(&fs::read(CRASHING).unwrap()).unwrap();
         drop(file);
@@ -133,9 +138,8 @@ fn a_copy_is_closed_to_others_and_made_once() {
         let mut copies: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         copies.dedup();
         assert_eq!(copies, installed.programs());
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         for path in [&installed.copies(), copies[0].parent().unwrap(), &copies[0]] {
-            assert_eq!(mode(path), 0o700, "{}", path.display());
+            assert!(sys::is_private(path), "{}", path.display());
         }
         let unfinished = fs::read_dir(installed.copies()).unwrap().map(|entry| entry.unwrap().file_name());
         let unfinished: Vec<_> =
@@ -179,8 +183,8 @@ fn copies_that_nobody_uses_are_removed_and_no_others() {
         assert!(programs.contains(&copy), "{programs:?}");
         // Eight that nobody uses, the one that was made last, and the one that runs.
         assert_eq!(programs.len(), 10, "{programs:?}");
-        assert!(programs.iter().any(|path| path.ends_with("version-11")));
-        assert!(!programs.iter().any(|path| path.ends_with("version-0")));
+        assert!(programs.iter().any(|path| path.ends_with(version(11))));
+        assert!(!programs.iter().any(|path| path.ends_with(version(0))));
         works(&running);
         running.shutdown().unwrap();
         wait_until_gone(running.id());
@@ -201,7 +205,7 @@ fn copies_that_nobody_uses_are_removed_and_no_others() {
         fs::write(installed.copies().join("notes.lock"), "mine").unwrap();
         installed.version(99).spawn().unwrap().shutdown().unwrap();
         let programs = installed.programs();
-        assert!(matches!(&programs[..], [only] if only.ends_with("version-99")), "{programs:?}");
+        assert!(matches!(&programs[..], [only] if only.ends_with(version(99))), "{programs:?}");
         assert!(!installed.copies().join(".unfinished-abc").exists());
         assert!(young.exists() && installed.copies().join("notes.lock").exists());
     });
@@ -210,14 +214,15 @@ fn copies_that_nobody_uses_are_removed_and_no_others() {
 #[test]
 fn a_copy_is_started_like_the_program_itself() {
     let installed = Installed::new(WELL_BEHAVED);
-    let launcher = installed.launcher().arg("").arg("an argument").current_dir("/").env("ORCHARD", "set");
+    let root = PathBuf::from(installed.program().ancestors().last().unwrap());
+    let launcher = installed.launcher().arg("").arg("an argument").current_dir(&root).env("ORCHARD", "set");
     let mut launcher = launcher.env_remove("HOME");
     // Twice: the second start has the command of the first.
     for _ in 0..2 {
         let plugin = launcher.spawn().unwrap();
         let client: SurroundingsClient = plugin.client().unwrap();
         assert!(client.arguments().unwrap().ends_with(&["an argument".to_owned()]));
-        assert_eq!(client.directory().unwrap(), Path::new("/"));
+        assert_eq!(client.directory().unwrap(), root);
         let environment = client.environment().unwrap();
         assert_eq!(environment["ORCHARD"], "set");
         assert!(environment.contains_key("PATH") && !environment.contains_key("HOME"));
@@ -232,25 +237,30 @@ fn a_copy_is_started_like_the_program_itself() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Windows has no modes of files")]
 fn directories_that_are_not_for_private_copies() {
     let installed = Installed::new(WELL_BEHAVED);
     fs::create_dir(installed.copies()).unwrap();
     for mode in [0o755, 0o710, 0o701, 0o777] {
-        fs::set_permissions(installed.copies(), Permissions::from_mode(mode)).unwrap();
+        sys::set_mode(&installed.copies(), mode);
         let (error, cause) = refusal(installed.launcher());
         assert!(matches!(cause, CopyCause::NotPrivate { mode: told } if told == mode), "{cause:?}");
         assert_says(&error, &[&format!("its mode is {mode:o}"), "chmod 700"]);
     }
-    fs::set_permissions(installed.copies(), Permissions::from_mode(0o700)).unwrap();
+    sys::set_mode(&installed.copies(), 0o700);
     installed.launcher().spawn().unwrap().shutdown().unwrap();
     // Only root can give a directory away.
-    if rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(installed.copies(), Some(1), None).unwrap();
+    if sys::is_root() {
+        sys::give_away(&installed.copies());
         let (error, cause) = refusal(installed.launcher());
         assert!(matches!(cause, CopyCause::NotOurs), "{cause:?}");
         assert_says(&error, &["belongs to another user"]);
     }
-    fs::remove_dir_all(installed.copies()).unwrap();
+}
+
+#[test]
+fn a_file_is_no_directory_for_private_copies() {
+    let installed = Installed::new(WELL_BEHAVED);
     fs::write(installed.copies(), "a file").unwrap();
     let (error, cause) = refusal(installed.launcher());
     assert!(matches!(cause, CopyCause::BadDirectory(_)), "{cause:?}");
@@ -265,13 +275,19 @@ fn programs_that_have_no_copies() {
     assert!(matches!(cause, CopyCause::ReadyMadeCommand), "{cause:?}");
     assert_says(&error, &["use `Launcher::new`"]);
 
-    // The copy of a file that this user may not execute would be a way around that.
-    fs::set_permissions(installed.program(), Permissions::from_mode(0o644)).unwrap();
-    let error = installed.launcher().spawn().map(drop).unwrap_err();
-    assert!(matches!(error.cause(), LaunchCause::NotExecutable), "{error:?}");
     fs::write(installed.program(), "no program").unwrap();
-    fs::set_permissions(installed.program(), Permissions::from_mode(0o755)).unwrap();
     let error = installed.launcher().spawn().map(drop).unwrap_err();
     assert!(matches!(error.cause(), LaunchCause::WrongFormat { .. }), "{error:?}");
+    assert!(!installed.copies().exists());
+}
+
+/// The copy of a file that this user may not execute would be a way around that.
+#[test]
+#[cfg_attr(windows, ignore = "Windows has no modes of files")]
+fn a_program_that_may_not_be_executed_has_no_copy() {
+    let installed = Installed::new(WELL_BEHAVED);
+    sys::set_mode(&installed.program(), 0o644);
+    let error = installed.launcher().spawn().map(drop).unwrap_err();
+    assert!(matches!(error.cause(), LaunchCause::NotExecutable), "{error:?}");
     assert!(!installed.copies().exists());
 }

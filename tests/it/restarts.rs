@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use plugin_core::{CallError, EndKind};
 use plugin_host::{Input, Launcher, Policy, SupervisedPlugin, WhileDown};
-use tests::{Phoenix, PhoenixClient, journal_answer};
+use tests::{Phoenix, PhoenixClient, journal_answer, sys};
 
-use held::{Held, memory};
+use held::Held;
 use support::{PATIENCE, PHOENIX, kill_hard, temporary_directory, wait_for, wait_until_gone};
 
 /// Enough to see what each restart leaves behind, in some seconds. A leak of less than 10 KiB takes more.
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     // Files that others make meanwhile are not to be counted.
     let directory = temporary_directory();
     let mut command = Command::new(std::env::current_exe().expect("it is a file"));
-    command.args(std::env::args_os().skip(1)).env(INNER, "1").env("TMPDIR", directory.path());
+    command.args(std::env::args_os().skip(1)).env(INNER, "1").env(sys::TEMPORARY, directory.path());
     #[expect(clippy::disallowed_methods, reason = "this is not a plugin but a program")]
     let status = command.status().expect("it starts");
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -74,7 +74,7 @@ fn work() {
         // The threads of the process before the first look may still be there.
         let (held, files) = *before.get_or_insert_with(|| steady(look));
         wait_for(&format!("there are {held:?} and {files} files"), || look() == (held, files));
-        let memory = memory("self");
+        let memory = sys::memory(std::process::id());
         println!("{} restarts: {held:?}, {files} files, {memory} KiB", number - CYCLE);
         memories.push(memory);
     }

@@ -16,9 +16,10 @@ use std::time::Instant;
 
 use plugin_core::{Result, Stream};
 use plugin_host::PluginProcess;
+use tests::sys::memory;
 use tests::{Counter, Rivers, RiversClient, Workshop, WorkshopClient};
 
-use held::{Held, memory};
+use held::Held;
 use support::{kill_hard, wait_for, wait_until_gone, workshop};
 
 /// Enough to see what is left of each plugin and of each round, in some seconds. A leak of a few bytes takes more, see
@@ -146,16 +147,16 @@ fn main() {
     let mut seen = Vec::new();
     for plugin in 0..PLUGINS {
         let side = Side::launch();
-        let id = side.plugin.id().to_string();
+        let id = side.plugin.id();
         let mut theirs = Vec::new();
         for number in 0..rounds / PLUGINS {
             side.round(number).expect("the plugin answers");
             if number == rounds / PLUGINS / 2 {
-                theirs.push(memory(&id));
+                theirs.push(memory(id));
             }
         }
         side.check();
-        theirs.push(memory(&id));
+        theirs.push(memory(id));
         if plugin % 2 == 0 {
             side.kill();
         } else {
@@ -163,7 +164,7 @@ fn main() {
             drop(side);
         }
         wait_for("no thread, descriptor or child is left", || Held::now() == before);
-        seen.push(memory("self"));
+        seen.push(memory(std::process::id()));
         println!(
             "{} rounds: {} KiB here; in the plugin {theirs:?} KiB",
             (plugin + 1) * rounds / PLUGINS,

@@ -6,13 +6,15 @@ use std::process::{Command, Stdio};
 use plugin_host::{Input, LaunchCause};
 use tests::{Echo, EchoClient};
 
-use crate::support::{MORTAL_HOST, Raw, SHORT, in_time, run_by_hand, temporary_directory, well_behaved};
+use crate::support::{
+    MORTAL_HOST, Raw, SHORT, WELL_BEHAVED, in_time, run_with, temporary_directory, well_behaved,
+};
 
 #[test]
 fn a_plugin_reads_what_the_host_would_read() {
     let temporary = temporary_directory();
     let mut command = Command::new(MORTAL_HOST);
-    command.arg("stdin").env("TMPDIR", temporary.path());
+    command.arg("stdin").env(tests::sys::TEMPORARY, temporary.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
     let mut host = command.spawn().unwrap();
@@ -71,8 +73,7 @@ fn one_launcher_starts_plugins_in_both_ways() {
 #[test]
 fn a_variable_that_is_not_ours_makes_no_plugin() {
     for value in ["", "x", "PLUGIN_ENDPOINT", &"0".repeat(64), &format!("{}:", "g".repeat(64))] {
-        let set = format!("PLUGIN_ENDPOINT={value}");
-        let output = run_by_hand("/usr/bin/env", &[&set, crate::support::WELL_BEHAVED]);
+        let output = run_with(WELL_BEHAVED, &[], [("PLUGIN_ENDPOINT", value)]);
         assert_eq!(output.status.code(), Some(64), "{output:?}");
     }
 }

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use plugin_core::{CallError, Client, Delivery, DisconnectCause, EndKind, WhenFull};
 use plugin_host::{Event, Events, Launcher, Policy, Restart, SupervisedPlugin, Supervisor, WhileDown};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tests::{Phoenix, PhoenixClient, journal_answer};
+use tests::{Phoenix, PhoenixClient, journal_answer, sys};
 
 use crate::support::{
     PATIENCE, PHOENIX, Raw, SHORT, assert_says, block_on, cause, in_time, kill_hard, start,
@@ -77,10 +76,6 @@ fn next<T>(events: &mut Events, mut wanted: impl FnMut(Event) -> Option<T>) -> T
             return found;
         }
     }
-}
-
-fn stop(id: u32) {
-    kill_process(Pid::from_raw(id.cast_signed()).unwrap(), Signal::STOP).unwrap();
 }
 
 #[test]
@@ -356,7 +351,7 @@ fn a_plugin_that_is_stopped_is_killed_and_started_again() {
         start(move || client.wait_for(&path))
     };
     wait_for("the call runs", || plugin.generation() == 1 && client.id().is_ok());
-    stop(first);
+    sys::stop(first);
     let error = waiting.join().unwrap().unwrap_err();
     assert_says(&error, &["gave no sign of life for 1s and was killed", "`Phoenix::wait_for` may have run"]);
     assert_ne!(client.id().unwrap(), first);
@@ -467,7 +462,7 @@ fn a_spare_process_takes_over() {
 fn a_plugin_that_was_given_up_costs_nothing() {
     let nest = Nest::new();
     // By its name the thread is found, of which the system keeps 15 bytes.
-    std::os::unix::fs::symlink(PHOENIX, nest.path("0")).unwrap();
+    sys::link(PHOENIX, nest.path("0"));
     let broken = format!("fails while {}", nest.path("broken").display());
     let launcher = Launcher::new(nest.path("0")).arg(nest.path("journal")).arg("1").arg(broken);
     let policy = brisk().warm_spare(true).max_restarts(0, PATIENCE);
@@ -487,17 +482,11 @@ fn a_plugin_that_was_given_up_costs_nothing() {
     next(&mut events, |event| matches!(event, Event::StartFailed { .. }).then_some(()));
     phoenix(&plugin).burn(1, 1).unwrap_err();
     next(&mut events, |event| matches!(event, Event::GaveUp(_)).then_some(()));
-    let keeper = fs::read_dir("/proc/self/task")
-        .unwrap()
-        .map(|task| task.unwrap().path())
-        .find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "plugin keeper 0\n"))
-        .unwrap();
-    let sleeps = || fs::read_to_string(keeper.join("stat")).unwrap().contains(") S ");
-    let worked = || fs::read_to_string(keeper.join("schedstat")).unwrap();
+    let keeper = sys::Worker::find("plugin keeper 0").unwrap();
     wait_for("it rests for five times as long as it leaves spares alone", || {
-        let before = (sleeps(), worked());
+        let before = keeper.worked();
         std::thread::park_timeout(Duration::from_millis(100));
-        before == (sleeps(), worked()) && before.0
+        before.is_some() && before == keeper.worked()
     });
 }
 

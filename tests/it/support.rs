@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use plugin_core::{CallError, DisconnectCause};
 use plugin_host::Launcher;
 use tempfile::TempDir;
+use tests::sys;
 
 pub(crate) const WELL_BEHAVED: &str = env!("CARGO_BIN_EXE_well_behaved");
 pub(crate) const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
@@ -102,8 +103,7 @@ pub(crate) fn start<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static)
 /// Waits until no trace of a process is left, not even a zombie.
 #[track_caller]
 pub(crate) fn wait_until_gone(pid: u32) {
-    let path = PathBuf::from(format!("/proc/{pid}"));
-    wait_for(&format!("process {pid} is gone"), || !path.exists());
+    wait_for(&format!("process {pid} is gone"), || !sys::exists(pid));
 }
 
 /// Asserts that a text says all of it.
@@ -111,7 +111,8 @@ pub(crate) fn wait_until_gone(pid: u32) {
 pub(crate) fn assert_says(error: &impl Display, words: &[&str]) {
     let text = error.to_string();
     for word in words {
-        assert!(text.contains(word), "`{word}` is missing in: {text}");
+        let word = sys::words(word);
+        assert!(text.contains(&*word), "`{word}` is missing in: {text}");
     }
     let outside_of_stderr = text.split("\nlast lines of its stderr").next().unwrap_or_default();
     assert!(!outside_of_stderr.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
@@ -161,9 +162,8 @@ impl House {
 
 /// Ends a process as nobody can prevent.
 pub(crate) fn kill_hard(id: u32) {
-    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
     // It may have ended by itself.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    sys::kill(id);
 }
 
 /// The plugin that fails. Its stderr has no backtraces, whatever the environment of the tests asks for.
@@ -210,8 +210,17 @@ pub(crate) fn temporary_directory() -> TempDir {
 
 /// Runs a program as a person would, to its end.
 pub(crate) fn run_by_hand(program: impl AsRef<Path>, arguments: &[&str]) -> Output {
+    run_with(program, arguments, [])
+}
+
+/// The same with these variables.
+pub(crate) fn run_with<const N: usize>(
+    program: impl AsRef<Path>,
+    arguments: &[&str],
+    variables: [(&str, &str); N],
+) -> Output {
     let mut command = Command::new(program.as_ref());
-    command.args(arguments).stdin(std::process::Stdio::null());
+    command.args(arguments).envs(variables).stdin(std::process::Stdio::null());
     #[expect(clippy::disallowed_methods, reason = "this is not a plugin but a program")]
     command.output().expect("the program starts")
 }

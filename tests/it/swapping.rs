@@ -1,5 +1,6 @@
 //! Plugins that are replaced while they are used.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use plugin_host::{Event, Launcher, Supervisor};
 use tests::{Phoenix, journal_answer};
 
 use crate::supervision::{Nest, brisk, phoenix};
-use crate::support::{PHOENIX, assert_says, block_on, start, wait_for, wait_until_gone};
+use crate::support::{PHOENIX, RAW, assert_says, block_on, crashing, start, wait_for, wait_until_gone};
 
 #[test]
 fn no_call_fails_while_the_plugin_is_replaced_under_load() {
@@ -95,7 +96,7 @@ fn a_new_process_that_does_not_do_changes_nothing() {
     let id = client.id().unwrap();
     let cases = [
         (Launcher::new("/nowhere/phoenix"), "there is no such file"),
-        (Launcher::new("/bin/true"), "before it said hello"),
+        (crashing().arg("success"), "before it said hello"),
         (nest.launcher("2").arg("unwell"), "is not well: a wing is broken"),
         (nest.launcher("2").arg("other"), "was built with another version of `Phoenix`"),
     ];
@@ -194,7 +195,7 @@ fn a_plugin_that_can_run_once_only_is_stopped_first() {
     let mut events = plugin.events();
     for (launcher, words) in [
         (exclusive("3").arg("unwell"), "is not well: a wing is broken"),
-        (Launcher::new("/bin/true"), "before it said hello"),
+        (crashing().arg("success"), "before it said hello"),
     ] {
         let error = plugin.swap(launcher).unwrap_err();
         assert_says(&error, &["goes on as before", words]);
@@ -262,7 +263,7 @@ fn a_new_version_that_was_good_for_a_while_does_not_give_way_later() {
 #[test]
 fn a_program_that_is_built_anew_is_started_anew() {
     let nest = Nest::new();
-    let program = nest.path("phoenix");
+    let program = nest.path(&format!("phoenix{EXE_SUFFIX}"));
     fs::copy(PHOENIX, &program).unwrap();
     let launcher = Launcher::new(&program).arg(nest.path("journal")).private_copies(nest.path("copies"));
     let plugin = launcher.supervise(brisk()).unwrap();
@@ -279,12 +280,13 @@ fn a_program_that_is_built_anew_is_started_anew() {
 
     // What does not start changes nothing.
     let mut events = plugin.events();
-    build(b"#!/bin/sh\nexit 7\n");
+    // A program that ends without its arguments.
+    build(&fs::read(RAW).unwrap());
     let outage = events.find_map(|event| match event {
         Event::RolledBack { outage, .. } => Some(outage),
         _ => None,
     });
-    assert_says(&outage.unwrap(), &["exit status: 7"]);
+    assert_says(&outage.unwrap(), &["exit status: 1"]);
     assert_eq!(client.id().unwrap(), first);
 
     build(&[&content[..], b"a comment"].concat());

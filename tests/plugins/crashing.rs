@@ -2,13 +2,11 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 
 use plugin_core::{CallError, Plugin, Result};
-use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
-use tests::{Crash, CrashServer, Mishap};
+use tests::{Crash, CrashServer, Mishap, sys};
 
 #[derive(Plugin)]
 #[plugin(interfaces(Crash), name = "crashing", version = "0.0.1")]
@@ -27,14 +25,7 @@ impl Crash for Crashing {
                 panic!("the first one");
             }
             Mishap::Abort => std::process::abort(),
-            Mishap::Signal(number) => {
-                let signal = Signal::from_named_raw(number).ok_or("there is no such signal")?;
-                // Rust's own handler of SIGSEGV lets the first one pass, to see whether it comes again.
-                loop {
-                    kill_process(getpid(), signal).map_err(|error| CallError::failed(error.kind()))?;
-                    thread::yield_now();
-                }
-            }
+            Mishap::Signal(number) => sys::end_by_signal(number)?,
             Mishap::Exit(status) => std::process::exit(status),
             Mishap::StackOverflow => drop(overflow(0)),
             Mishap::StackOverflowOnThread => {
@@ -43,10 +34,9 @@ impl Crash for Crashing {
             }
             Mishap::OutOfMemory => drop(black_box(Vec::<u8>::with_capacity(isize::MAX as usize))),
             Mishap::ExitLeavingChild { own_group } => {
-                let mut command = Command::new("sleep");
-                command.arg("1000");
+                let mut command = sys::sleeper();
                 if own_group {
-                    command.process_group(0);
+                    sys::leave(&mut command);
                 }
                 #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
                 let child = command.spawn()?;
@@ -63,8 +53,8 @@ impl Crash for Crashing {
     }
 
     fn daemon(&self) -> Result<u32> {
-        let mut command = Command::new("setsid");
-        command.args(["sh", "-c", "sleep 600 > /dev/null 2> /dev/null & echo $!"]);
+        let mut command = sys::daemon("sh");
+        command.args(["-c", "sleep 600 > /dev/null 2> /dev/null & echo $!"]);
         #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
         let output = command.output()?;
         String::from_utf8_lossy(&output.stdout).trim().parse().map_err(CallError::failed)
@@ -92,8 +82,7 @@ fn hang() -> ! {
 
 fn main() -> ExitCode {
     // Crashing on purpose must not fill a disk.
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if setrlimit(Resource::Core, none).is_err() {
+    if sys::leave_no_core().and_then(|()| tests::starts::tell()).is_err() {
         return ExitCode::FAILURE;
     }
     match std::env::args().nth(1).as_deref() {

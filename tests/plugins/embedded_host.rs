@@ -10,43 +10,7 @@ use std::ffi::{c_char, c_int};
 use std::io::Write;
 
 use plugin_host::{Input, Launcher};
-use tests::{Echo, EchoClient};
-
-#[expect(unsafe_code, reason = "what a program in C does with its process")]
-mod sys {
-    use std::ffi::c_int;
-
-    unsafe extern "C" {
-        fn fork() -> c_int;
-        fn waitpid(id: c_int, status: *mut c_int, options: c_int) -> c_int;
-        fn _exit(status: c_int) -> !;
-        fn signal(number: c_int, handler: usize) -> usize;
-    }
-
-    /// Has the system wait for the children of this process, so that nobody else can.
-    pub(super) fn ignore_children() {
-        const SIGCHLD: c_int = 17;
-        const SIG_IGN: usize = 1;
-        // SAFETY: both numbers are those of Linux, and no handler runs.
-        unsafe { signal(SIGCHLD, SIG_IGN) };
-    }
-
-    /// Runs `copied` in a copy of this process and gives the exit status of that, as `waitpid` does.
-    pub(super) fn in_a_copy(copied: impl FnOnce()) -> c_int {
-        // SAFETY: the copy has one thread and whatever the others held; that is what this program looks at. It does not
-        // return from here.
-        let id = unsafe { fork() };
-        if id == 0 {
-            copied();
-            // SAFETY: ends the process, at once.
-            unsafe { _exit(0) }
-        }
-        let mut status = -1;
-        // SAFETY: `status` outlives the call, which writes no more than one `int`.
-        unsafe { waitpid(id, &raw mut status, 0) };
-        status
-    }
-}
+use tests::{Echo, EchoClient, sys};
 
 fn say(line: &str) {
     // The test finds out that it is missing.

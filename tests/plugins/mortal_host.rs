@@ -17,7 +17,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -96,7 +96,7 @@ impl Heir for Child {
     }
     fn child(&self) -> Result<u32> {
         #[expect(clippy::disallowed_methods, reason = "it is no plugin")]
-        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+        let child = tests::sys::sleeper().stdin(Stdio::null()).spawn()?;
         Ok(child.id())
     }
 }

@@ -9,17 +9,14 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use plugin_host::{LaunchError, Launcher, PluginProcess};
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, wait};
-use tests::{Echo, EchoClient};
+use tests::{Echo, EchoClient, sys};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -47,8 +44,7 @@ fn look(launcher: &mut Launcher) -> Outcome {
     let (plugin, _) = launch(launcher)?;
     say(&format!("kill {:?}", plugin.kill()))?;
     let (plugin, echo) = launch(launcher)?;
-    let pid = i32::try_from(plugin.id()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
-    kill_process(pid, Signal::KILL)?;
+    sys::kill(plugin.id());
     let error = echo.number(7).err().ok_or("it answers")?;
     say(&format!("killed {error}"))
 }
@@ -64,9 +60,8 @@ fn exhaust(launcher: &mut Launcher, plugins: &mut Vec<PluginProcess>) -> LaunchE
 }
 
 fn lack_descriptors(launcher: &mut Launcher, limit: u64) -> Outcome {
-    let resource = Resource::Nofile;
     let (plugin, echo) = launch(launcher)?;
-    setrlimit(resource, Rlimit { current: Some(limit), ..getrlimit(resource) })?;
+    sys::limit_descriptors(limit)?;
     let mut others = Vec::new();
     let error = exhaust(launcher, &mut others);
     say(&format!("others {}", others.len()))?;
@@ -85,18 +80,17 @@ fn lack_descriptors(launcher: &mut Launcher, limit: u64) -> Outcome {
 /// once.
 fn lack_threads(launcher: &mut Launcher) -> Outcome {
     let (plugin, echo) = launch(launcher)?;
-    let first = tasks_of_this_user()?.saturating_sub(2);
+    let first = sys::tasks_of_this_user()?.saturating_sub(2);
     let mut refused = 0;
     for limit in first.. {
-        let limits = getrlimit(Resource::Nproc);
-        setrlimit(Resource::Nproc, Rlimit { current: Some(limit), ..limits })?;
+        sys::limit_tasks(limit)?;
         let started = launcher.spawn();
         say(&format!("echo {:?}", echo.number(7)))?;
         match started {
             Ok(another) => {
                 say(&format!("refused {refused}"))?;
                 // The first one may have no thread left for what comes now.
-                setrlimit(Resource::Nproc, Rlimit { current: Some(limit + 100), ..limits })?;
+                sys::limit_tasks(limit + 100)?;
                 another.shutdown()?;
                 break;
             }
@@ -107,22 +101,6 @@ fn lack_threads(launcher: &mut Launcher) -> Outcome {
         }
     }
     Ok(plugin.shutdown()?)
-}
-
-/// How many threads there are of this user.
-fn tasks_of_this_user() -> Outcome<u64> {
-    let user = std::fs::metadata("/proc/self")?.uid();
-    let mut count = 0;
-    for entry in std::fs::read_dir("/proc")? {
-        let entry = entry?;
-        let is_process = entry.file_name().to_string_lossy().parse::<u32>().is_ok();
-        // Others end meanwhile.
-        let is_ours = is_process && entry.metadata().is_ok_and(|metadata| metadata.uid() == user);
-        if is_ours && let Ok(tasks) = std::fs::read_dir(entry.path().join("task")) {
-            count += tasks.count() as u64;
-        }
-    }
-    Ok(count)
 }
 
 fn go_on(launcher: &mut Launcher) -> Outcome {
@@ -157,14 +135,15 @@ fn meet_again(launcher: &mut Launcher) -> Outcome {
     for _ in 0..3 {
         let (plugin, echo) = launch(launcher)?;
         let id = plugin.id();
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or("no process id")?;
-        kill_process(pid, Signal::KILL)?;
+        sys::kill(id);
         if plugin.wait(Duration::from_secs(60)).is_none() {
             return Err("it does not end".into());
         }
-        std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string())?;
+        sys::choose_next_id(id)?;
+        let mut sleeper = sys::sleeper();
+        sys::leave(&mut sleeper);
         #[expect(clippy::disallowed_methods, reason = "it is no plugin")]
-        let mut other = Command::new("sleep").arg("600").process_group(0).spawn()?;
+        let mut other = sleeper.spawn()?;
         if other.id() != id {
             return Err(format!("process {} came instead of {id}", other.id()).into());
         }
@@ -187,7 +166,7 @@ fn host(how: &str, program: &str) -> Outcome {
             // Ends with this process.
             thread::Builder::new().spawn(|| {
                 loop {
-                    if wait(WaitOptions::empty()).is_err() {
+                    if !sys::wait_for_any_child() {
                         thread::yield_now();
                     }
                 }

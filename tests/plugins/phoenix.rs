@@ -5,9 +5,7 @@
 //! `exclusive` can run once only, `unwell` is not well.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -15,7 +13,6 @@ use std::thread;
 use std::time::Duration;
 
 use plugin_core::{AnyError, Hooks, Registry, Result, Stream};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tests::{Egg, Phoenix, PhoenixServer, journal_answer};
 
 #[derive(Clone)]
@@ -82,18 +79,7 @@ impl Phoenix for Bird {
         self.burn_once(number)
     }
     fn cut(&self) -> Result<()> {
-        let own = pidfd_open(getpid(), PidfdFlags::empty()).map_err(io::Error::from)?;
-        for entry in fs::read_dir("/proc/self/fd")? {
-            let path = entry?.path();
-            // That of the listing itself is gone already.
-            let target = fs::read_link(&path).unwrap_or_default();
-            let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-            if let Some(number) = number.filter(|_| target.to_string_lossy().starts_with("socket:")) {
-                let copy = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).map_err(io::Error::from)?;
-                UnixStream::from(copy).shutdown(Shutdown::Both)?;
-            }
-        }
-        Ok(())
+        Ok(tests::sys::cut_connections()?)
     }
     fn load(&self, text: &str) -> Result<()> {
         *self.0.loaded.lock().map_err(|_| "a method panicked")? = Some(text.to_owned());
@@ -159,6 +145,9 @@ mod other {
 }
 
 fn main() -> ExitCode {
+    if tests::starts::tell().is_err() {
+        return ExitCode::FAILURE;
+    }
     let mut arguments = std::env::args().skip(1);
     let journal = arguments.next().unwrap_or_default().into();
     let version = arguments.next().unwrap_or_default();

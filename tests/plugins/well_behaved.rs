@@ -9,10 +9,10 @@ mod vigil;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -23,7 +23,7 @@ use plugin_host::Launcher;
 use tests::{
     APPLICATION, BellsServer, ClockServer, Echo, EchoServer, Gate, GateServer, Journal, JournalServer,
     Ledger, LedgerError, LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings,
-    SurroundingsServer, Tally, TallyServer, VigilServer, journal_answer,
+    SurroundingsServer, Tally, TallyServer, VigilServer, journal_answer, sys,
 };
 
 struct Plugin;
@@ -189,43 +189,21 @@ impl Surroundings for World {
         Ok(self.descriptors_at_start.clone())
     }
     fn descriptors(&self) -> Result<BTreeMap<u32, String>> {
-        Ok(descriptors("self")?)
+        Ok(sys::descriptors_of(std::process::id())?)
     }
     fn child(&self) -> Result<(BTreeMap<String, String>, BTreeMap<u32, String>)> {
         #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
-        let mut child = Command::new("sleep").arg("1000").spawn()?;
-        let id = child.id().to_string();
-        let seen = fs::read(format!("/proc/{id}/environ")).and_then(|bytes| Ok((bytes, descriptors(&id)?)));
+        let mut child = sys::sleeper().spawn()?;
+        let id = child.id();
+        let seen = sys::environment_of(id).and_then(|variables| Ok((variables, sys::descriptors_of(id)?)));
         child.kill()?;
         child.wait()?;
-        let (bytes, descriptors) = seen?;
-        let text = String::from_utf8_lossy(&bytes);
-        let variables = text.split_terminator('\0').filter_map(|variable| variable.split_once('='));
-        Ok((variables.map(|(name, value)| (name.into(), value.into())).collect(), descriptors))
+        Ok(seen?)
     }
     fn start_itself(&self) -> Result<String> {
         let error = Launcher::current_exe().err().ok_or("it may")?;
         Ok(error.to_string())
     }
-}
-
-/// The open descriptors of a process, with what they are.
-fn descriptors(process: &str) -> std::io::Result<BTreeMap<u32, String>> {
-    let directory = format!("/proc/{process}/fd");
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        let target = target.to_string_lossy().into_owned();
-        // The descriptor through which the directory is read.
-        if target.starts_with("/proc/") {
-            continue;
-        }
-        if let Ok(number) = entry.file_name().to_string_lossy().parse() {
-            found.insert(number, target);
-        }
-    }
-    Ok(found)
 }
 
 impl Printer for Plugin {
@@ -281,7 +259,10 @@ fn chatter() {
 }
 
 fn main() -> ExitCode {
-    let descriptors_at_start = descriptors("self").unwrap_or_default();
+    let descriptors_at_start = sys::descriptors_of(std::process::id()).unwrap_or_default();
+    if tests::starts::tell().is_err() {
+        return ExitCode::FAILURE;
+    }
     let mut arguments = std::env::args().skip(1);
     let journal = arguments.next().filter(|path| !path.is_empty());
     let words: Vec<String> = arguments.collect();

@@ -49,11 +49,12 @@ pub enum EndKind {
     StackOverflow,
     /// It wanted more memory than there was.
     OutOfMemory,
-    /// It read or wrote memory that is not its own, or ran a wrong instruction: this signal.
+    /// It read or wrote memory that is not its own, or ran a wrong instruction: this signal; on Windows the code of this
+    /// exception.
     Crashed(i32),
     /// Somebody killed it. On Linux that is also what the system does when memory runs out.
     Killed,
-    /// Some other signal ended it.
+    /// Some other signal ended it; on Windows Ctrl-C.
     Signal(i32),
     /// The status is not known.
     Unknown,
@@ -90,20 +91,19 @@ impl ProcessEnd {
     #[must_use]
     pub fn kind(&self) -> EndKind {
         let Some(status) = self.status else { return EndKind::Unknown };
-        match (status.code(), sys::ending_signal(status)) {
-            (Some(0), _) => EndKind::Exited,
-            (Some(code), _) if code == i32::from(PANIC_STATUS) => EndKind::Panicked,
-            (Some(code), _) => EndKind::Failed(code),
-            (None, Some(signal)) => match sys::blame(signal) {
-                // What the standard library prints before it aborts.
-                sys::Blame::Abort if self.said("has overflowed its stack") => EndKind::StackOverflow,
-                sys::Blame::Abort if self.said("memory allocation of ") => EndKind::OutOfMemory,
-                sys::Blame::Abort => EndKind::Aborted,
-                sys::Blame::Fault => EndKind::Crashed(signal),
-                sys::Blame::Kill => EndKind::Killed,
-                sys::Blame::Other => EndKind::Signal(signal),
-            },
-            (None, None) => EndKind::Unknown,
+        match sys::blame(status) {
+            Some(sys::Blame::Exit(0)) => EndKind::Exited,
+            Some(sys::Blame::Exit(code)) if code == i32::from(PANIC_STATUS) => EndKind::Panicked,
+            Some(sys::Blame::Exit(code)) => EndKind::Failed(code),
+            // What the standard library prints before it aborts.
+            Some(sys::Blame::Abort) if self.said("has overflowed its stack") => EndKind::StackOverflow,
+            Some(sys::Blame::Abort) if self.said("memory allocation of ") => EndKind::OutOfMemory,
+            Some(sys::Blame::Abort) => EndKind::Aborted,
+            Some(sys::Blame::StackOverflow) => EndKind::StackOverflow,
+            Some(sys::Blame::Fault(which)) => EndKind::Crashed(which),
+            Some(sys::Blame::Kill) => EndKind::Killed,
+            Some(sys::Blame::Other(which)) => EndKind::Signal(which),
+            None => EndKind::Unknown,
         }
     }
 
@@ -138,7 +138,11 @@ impl fmt::Display for ProcessEnd {
             EndKind::Unknown => "ended with an unknown status",
         })?;
         if let Some(status) = self.status {
-            write!(f, " ({status})")?;
+            write!(f, " ({status}")?;
+            if let Some(meaning) = sys::explain(status) {
+                write!(f, ": {meaning}")?;
+            }
+            f.write_str(")")?;
         }
         write!(f, " after {:.1?}", self.uptime)
     }

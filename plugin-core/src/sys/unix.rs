@@ -270,21 +270,25 @@ pub(crate) fn end_with_children() {
     }
 }
 
-/// The signal that ended a process.
-pub(crate) fn ending_signal(status: ExitStatus) -> Option<i32> {
-    status.signal()
-}
-
-/// What this signal tells of why a process ended.
-pub(crate) fn blame(signal: i32) -> Blame {
-    match Signal::from_named_raw(signal) {
+/// What ended a process, as far as its status tells.
+pub(crate) fn blame(status: ExitStatus) -> Option<Blame> {
+    if let Some(code) = status.code() {
+        return Some(Blame::Exit(code));
+    }
+    let signal = status.signal()?;
+    Some(match Signal::from_named_raw(signal) {
         Some(Signal::ABORT) => Blame::Abort,
         Some(Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS) => {
-            Blame::Fault
+            Blame::Fault(signal)
         }
         Some(Signal::KILL) => Blame::Kill,
-        _ => Blame::Other,
-    }
+        _ => Blame::Other(signal),
+    })
+}
+
+/// In words, what a status means that does not come from the program itself. What is shown of it does already.
+pub(crate) fn explain(_status: ExitStatus) -> Option<&'static str> {
+    None
 }
 
 /// Takes a variable out of the environment of this process.

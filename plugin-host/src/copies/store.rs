@@ -36,13 +36,12 @@ impl Store {
     pub(super) fn open(directory: &Path) -> Result<Self, CopyCause> {
         let bad = |error| CopyCause::BadDirectory(Arc::new(error));
         sys::create_private_directories(directory).map_err(bad)?;
-        let metadata = fs::metadata(directory).map_err(bad)?;
-        if !sys::is_ours(&metadata) {
+        if !sys::is_ours(directory).map_err(bad)? {
             return Err(CopyCause::NotOurs);
         }
-        match sys::permissions(&metadata) {
-            mode if mode & 0o077 != 0 => Err(CopyCause::NotPrivate { mode }),
-            _ => Ok(Self { directory: directory.to_path_buf() }),
+        match sys::permissions_with_others(directory).map_err(bad)? {
+            Some(mode) => Err(CopyCause::NotPrivate { mode }),
+            None => Ok(Self { directory: directory.to_path_buf() }),
         }
     }
 
@@ -150,6 +149,8 @@ impl Store {
         for (index, (used, lock)) in unused.into_iter().enumerate() {
             if index >= UNUSED_KEPT || files::is_older(used, UNUSED_FOR) {
                 match fs::remove_dir_all(lock.with_extension("")) {
+                    // A plugin runs from it that has outlived its host. It is removed when that has ended.
+                    Err(error) if sys::keeps_running_files(&error) => {}
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     // Last: a copy without its lock would be found by nobody.
                     _ => fs::remove_file(lock)?,

@@ -71,7 +71,7 @@ impl Slot {
         add(command.get_current_dir().map_or_else(|| OsStr::new(""), Path::as_os_str));
         Self {
             file: directory.join(format!("{}{SUFFIX}", hasher.finalize().to_hex())),
-            program: launcher.program.clone(),
+            program: sys::program_file(&launcher.program),
             handshake: launcher.handshake.clone(),
             digest: None,
         }
@@ -85,7 +85,7 @@ impl Slot {
                 && kept.host == env!("CARGO_PKG_VERSION")
                 && kept.description.handshake == self.handshake
         });
-        let identity = FileIdentity::from_metadata(&fs::metadata(&self.program).ok()?);
+        let identity = FileIdentity::at(&self.program).ok()?;
         if let Some(kept) = &kept
             && kept.has_settled
             && kept.identity == identity
@@ -117,7 +117,7 @@ impl Slot {
         let mut bytes = Vec::new();
         let metadata = fs::symlink_metadata(&self.file).ok()?;
         // What somebody else has put there says nothing, and to open a pipe waits until somebody writes to it.
-        if !metadata.is_file() || !sys::is_ours(&metadata) {
+        if !metadata.is_file() || !sys::is_ours(&self.file).ok()? {
             return None;
         }
         File::open(&self.file).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;

@@ -1,7 +1,8 @@
 //! Which plugins a directory has.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, Metadata};
+use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +39,7 @@ pub(super) struct Found {
 /// Looks through a directory: manifests first, then executables that match a pattern and that no manifest names.
 pub(super) fn scan(directory: &Path, patterns: &[Pattern]) -> Result<Found, SetError> {
     let failed = |error| SetError::Directory { directory: directory.to_path_buf(), error: Arc::new(error) };
-    let metadata = fs::metadata(directory).map_err(failed)?;
-    if sys::may_be_filled_by_all(&metadata) {
+    if sys::may_be_filled_by_all(directory).map_err(failed)? {
         return Err(SetError::InsecureDirectory { directory: directory.to_path_buf() });
     }
     let paths: io::Result<Vec<PathBuf>> =
@@ -53,12 +53,14 @@ pub(super) fn scan(directory: &Path, patterns: &[Pattern]) -> Result<Found, SetE
             found.add_manifest(name, path, directory, &mut named);
         }
     }
-    for path in paths.iter().filter(|path| !named.contains(*path)) {
-        let name = file_name(path);
-        let is_manifest = name.ends_with(manifest::SUFFIX);
-        if !is_manifest && !is_this_program(path) && patterns.iter().any(|pattern| matches(pattern, &name)) {
+    for path in paths.iter().filter(|path| !named.contains(&sys::path_key(path))) {
+        let file = file_name(path);
+        let Some(name) = sys::plugin_name(&file).filter(|_| !file.ends_with(manifest::SUFFIX)) else {
+            continue;
+        };
+        if !is_this_program(path) && patterns.iter().any(|pattern| matches(pattern, name)) {
             let candidate = (path.clone(), Vec::new(), BTreeMap::new());
-            found.add(name, path, candidate);
+            found.add(name.to_owned(), path, candidate);
         }
     }
     Ok(found)
@@ -75,21 +77,24 @@ fn file_name(path: &Path) -> String {
 
 /// As a shell does it: a file that is hidden is matched only by a pattern that says so.
 fn matches(pattern: &Pattern, name: &str) -> bool {
-    let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+    let options = MatchOptions {
+        case_sensitive: sys::NAMES_HAVE_CASE,
+        require_literal_leading_dot: true,
+        ..MatchOptions::new()
+    };
     pattern.matches_with(name, options)
 }
 
 impl Found {
-    fn add_manifest(&mut self, stem: &str, path: &Path, directory: &Path, named: &mut HashSet<PathBuf>) {
-        let checked = fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"));
-        let checked = checked.map_err(|reason| BrokenCause::Manifest { reason });
-        let read = checked
-            .and_then(|metadata| check_rights(path, &metadata))
+    fn add_manifest(&mut self, stem: &str, path: &Path, directory: &Path, named: &mut HashSet<OsString>) {
+        let read = check_rights(path)
+            .map_err(|error| BrokenCause::Manifest { reason: format!("it cannot be read: {error}") })
+            .and_then(|checked| checked)
             .and_then(|()| Manifest::read(path).map_err(|reason| BrokenCause::Manifest { reason }));
         match read {
             Ok(manifest) => {
-                let program = directory.join(manifest.program);
-                named.insert(program.clone());
+                let program = sys::program_file(&directory.join(manifest.program));
+                named.insert(sys::path_key(&program));
                 if manifest.enabled {
                     let name = manifest.name.unwrap_or_else(|| stem.to_owned());
                     self.add(name, path, (program, manifest.args, manifest.env));
@@ -129,23 +134,21 @@ fn check_program(program: &Path) -> Result<FileIdentity, BrokenCause> {
     if !metadata.is_file() || !sys::may_execute(program) || !sys::identify(program).is_startable() {
         return Err(refused(io::ErrorKind::PermissionDenied));
     }
-    check_rights(program, &metadata)?;
+    check_rights(program).map_err(|error| refused(error.kind()))??;
     if plugin_core::is_plugin_process() && is_this_program(program) {
         return Err(BrokenCause::Launch(LaunchError::new(program, LaunchCause::InsidePlugin)));
     }
-    Ok(FileIdentity::from_metadata(&metadata))
+    FileIdentity::at(program).map_err(|error| refused(error.kind()))
 }
 
 /// Whether nobody but this user, root and those whom they let can change a file.
-fn check_rights(file: &Path, metadata: &Metadata) -> Result<(), BrokenCause> {
-    // A link is looked through again when the program is started: whoever has it can change it until then.
-    let is_link_of_others = fs::symlink_metadata(file).is_ok_and(|link| !sys::is_ours_or_roots(&link));
-    let file = || file.to_path_buf();
-    if is_link_of_others || !sys::is_ours_or_roots(metadata) {
-        return Err(BrokenCause::ForeignOwner { file: file() });
+fn check_rights(file: &Path) -> io::Result<Result<(), BrokenCause>> {
+    let path = || file.to_path_buf();
+    if !sys::is_ours_or_roots(file)? {
+        return Ok(Err(BrokenCause::ForeignOwner { file: path() }));
     }
-    if sys::may_be_written_by_all(metadata) {
-        return Err(BrokenCause::WritableByAll { file: file() });
+    if sys::may_be_written_by_all(file)? {
+        return Ok(Err(BrokenCause::WritableByAll { file: path() }));
     }
-    Ok(())
+    Ok(Ok(()))
 }

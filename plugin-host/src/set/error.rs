@@ -9,6 +9,7 @@ use plugin_core::text::harmless_line;
 
 use crate::error::{ClientError, LaunchError};
 use crate::supervisor::SwapError;
+use crate::sys;
 
 /// How much of a name or a reason that comes from a file is shown, in bytes: some lines of a terminal.
 const MAX_SHOWN: usize = 2 * 1024;
@@ -93,14 +94,15 @@ impl fmt::Display for BrokenCause {
             }
             Self::ForeignOwner { file } => write!(
                 f,
-                "`{}` belongs to another user, who could change what is started; `chown` it to this user or root if it \
-                 can be trusted",
-                shown(file)
+                "`{}` belongs to another user, who could change what is started; {} if it can be trusted",
+                shown(file),
+                sys::advice::TAKE_OVER
             ),
             Self::WritableByAll { file } => write!(
                 f,
-                "every user may write to `{}` and so change what is started; `chmod o-w` it if it can be trusted",
-                shown(file)
+                "every user may write to `{}` and so change what is started; {} if it can be trusted",
+                shown(file),
+                sys::advice::PROTECT
             ),
             Self::Launch(error) => error.fmt(f),
         }
@@ -160,9 +162,10 @@ impl fmt::Display for SetError {
             ),
             Self::InsecureDirectory { directory } => write!(
                 f,
-                "every user may write to the directory `{}` and so change which plugins are started; `chmod o-w` it, or \
-                 name another one",
-                shown(directory)
+                "every user may write to the directory `{}` and so change which plugins are started; {}, or name another \
+                 one",
+                shown(directory),
+                sys::advice::PROTECT
             ),
             Self::Pattern { pattern, reason } => {
                 write!(f, "`{}` is no pattern of file names: {reason}", harmless_line(pattern, MAX_SHOWN))

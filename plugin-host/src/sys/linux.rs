@@ -1,8 +1,11 @@
 //! Linux: process descriptors and process groups.
 
+pub(crate) mod advice;
 pub(crate) mod cgroup;
+pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod program;
+pub(crate) mod socket;
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read};
@@ -10,11 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use interprocess::local_socket::Listener;
 use plugin_core::__host::{lock, process_start_time};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -23,8 +25,8 @@ use tempfile::TempDir;
 
 use self::cgroup::{Cgroup, NewCgroup};
 use crate::cgroup::CgroupCause;
-use crate::output::StreamName;
-use crate::process::Watched;
+use crate::output::{Given, StreamName};
+use crate::process::{Birth, Born, Watched};
 
 /// How much one read of a plugin's output takes at most: what a pipe of Linux holds.
 const READ_LEN: usize = 64 * 1024;
@@ -33,14 +35,39 @@ const READ_LEN: usize = 64 * 1024;
 /// holds less; a child of it that goes on writing must not keep the host busy.
 const MAX_LAST_OUTPUT: usize = 1024 * 1024;
 
-/// Puts the child into a process group of its own: Ctrl-C in the terminal goes to the host alone, and
+/// What a process gets as its end of the connection.
+pub(crate) type PluginEnd = Stdio;
+
+/// Starts a process.
+///
+/// Puts it into a process group of its own: Ctrl-C in the terminal goes to the host alone, and
 /// the children of the plugin can be killed with it. It keeps `posix_spawn`, which `pre_exec` would not.
 ///
 /// A plugin that shares the host's standard input stays in the host's group, too: a terminal stops the
 /// programs of other groups when they read from it.
-pub(crate) fn configure(command: &mut Command, shares_stdin: bool) {
+pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
+    let shares_stdin = birth.stdin.is_none();
     let group = if shares_stdin { rustix::process::getpgrp().as_raw_nonzero().get() } else { 0 };
-    command.process_group(group);
+    command
+        .process_group(group)
+        .stdin(birth.stdin.unwrap_or_else(Stdio::inherit))
+        .stdout(stdio(birth.stdout))
+        .stderr(stdio(birth.stderr));
+    #[expect(clippy::disallowed_methods, reason = "this is the place where processes are started")]
+    let child = command.spawn();
+    // Until then the host itself holds the plugin's end of the connection open, and would not see the plugin close it.
+    command.stdin(Stdio::null());
+    let mut child = child?;
+    let (stdout, stderr) = (child.stdout.take().map(Pipe::from), child.stderr.take().map(Pipe::from));
+    Ok(Born { id: child.id(), handle: ProcessHandle::new(child, shares_stdin)?, stdout, stderr })
+}
+
+fn stdio(given: Given) -> Stdio {
+    match given {
+        Given::Pipe => Stdio::piped(),
+        Given::Inherit => Stdio::inherit(),
+        Given::Null => Stdio::null(),
+    }
 }
 
 /// The reading end of what a process prints to.
@@ -72,8 +99,8 @@ struct Stranger {
 }
 
 impl ProcessHandle {
-    /// Takes over a child, which was [configured](configure) with the same `shares_stdin`.
-    pub(crate) fn new(mut child: Child, shares_stdin: bool) -> io::Result<Self> {
+    /// Takes over a child, which is in the process group of this program if it `shares_stdin`, and else in its own.
+    fn new(mut child: Child, shares_stdin: bool) -> io::Result<Self> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let descriptor = match pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
             Some(Ok(descriptor)) => Some(descriptor),
@@ -156,23 +183,10 @@ impl ProcessHandle {
         }
     }
 
-    /// Waits until somebody connects to `listener`.
-    ///
-    /// `TimedOut` at `deadline`; `UnexpectedEof` when the process has ended.
-    pub(crate) fn wait_connection(&self, listener: &Listener, deadline: Instant) -> io::Result<()> {
-        let Listener::UdSocket(listener) = listener;
-        loop {
-            let mut fds = vec![PollFd::new(listener, PollFlags::IN)];
-            fds.extend(self.descriptor.iter().map(|descriptor| PollFd::new(descriptor, PollFlags::IN)));
-            let left = deadline.saturating_duration_since(Instant::now());
-            match poll(&mut fds, Some(&Timespec::try_from(left).map_err(io::Error::other)?)) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
-                Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+    /// Lets a child outlive this program, which needs nothing here.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "elsewhere it takes something")]
+    pub(crate) fn let_outlive(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Kills the process and its process group, unless the process has been waited for, and all in its control group.
@@ -337,13 +351,13 @@ fn read_some(
 }
 
 /// Whether the peer of a connected socket runs as the user of this process.
-pub(crate) fn is_same_user(socket: &impl AsFd) -> bool {
+fn is_same_user(socket: &impl AsFd) -> bool {
     rustix::net::sockopt::socket_peercred(socket)
         .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
 }
 
 /// A fresh directory that only this user can enter, whatever the umask is. It is removed when it is dropped.
-pub(crate) fn private_directory() -> io::Result<TempDir> {
+fn private_directory() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("plugin-").permissions(Permissions::from_mode(0o700)).tempdir()
 }
 

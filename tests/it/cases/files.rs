@@ -1,10 +1,11 @@
 //! Files that are not plugins, and programs that are started in the wrong way.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
 use std::path::Path;
 
 use plugin_host::{LaunchCause, LaunchError, Launcher};
+use tests::sys;
 
 use crate::support::{WELL_BEHAVED, assert_says, in_time, run_by_hand, temporary_directory};
 
@@ -18,42 +19,45 @@ fn refusal(path: impl AsRef<Path>) -> LaunchError {
 }
 
 pub(crate) fn files_that_are_not_programs() {
-    type Case = (&'static str, u32, Vec<u8>, fn(&LaunchCause) -> bool, &'static [&'static str]);
     let program = fs::read(WELL_BEHAVED).unwrap();
-    let mut foreign = program[..4096].to_vec();
-    foreign[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
-    const WRONG_FORMAT: fn(&LaunchCause) -> bool = |cause| matches!(cause, LaunchCause::WrongFormat { .. });
-    let cases: Vec<Case> = vec![
-        ("empty", 0o755, vec![], WRONG_FORMAT, &["an empty file", "build the plugin"]),
-        ("text", 0o755, b"echo hello\n".to_vec(), WRONG_FORMAT, &["a text without `#!`"]),
-        ("data", 0o755, vec![0, 1, 2, 0xff], WRONG_FORMAT, &["no known format"]),
-        ("windows.exe", 0o755, b"MZ\x90\0\0\0".to_vec(), WRONG_FORMAT, &["a program for Windows"]),
-        ("foreign", 0o755, foreign, WRONG_FORMAT, &["a program for", "while this is"]),
-        ("cut", 0o755, program[..12].to_vec(), WRONG_FORMAT, &["cut off"]),
-        (
-            "no-bit",
-            0o644,
-            program[..4096].to_vec(),
-            |cause| matches!(cause, LaunchCause::NotExecutable),
-            &["may not execute it", "chmod +x"],
-        ),
-        (
-            "no-interpreter.sh",
-            0o755,
-            b"#!/nowhere/bash -e\necho\n".to_vec(),
-            |cause| matches!(cause, LaunchCause::InterpreterMissing { interpreter } if interpreter == Path::new("/nowhere/bash")),
-            &["it needs `/nowhere/bash`, which is missing"],
-        ),
+    let foreign = sys::foreign(&program);
+    let (other, others) = sys::PROGRAM_OF_OTHERS;
+    let cases: &[(&str, &[u8], &[&str])] = &[
+        ("empty", b"", &["an empty file", "build the plugin"]),
+        ("text", b"echo hello\n", sys::SAID_OF_TEXT),
+        ("data", &[0, 1, 2, 0xff], &["no known format"]),
+        ("of-others", other, &[others]),
+        ("foreign", &foreign, &["a program for", "while this is"]),
+        ("cut", &program[..12], &["cut off"]),
     ];
     let directory = temporary_directory();
-    for (name, mode, content, is_right, says) in cases {
-        let path = directory.path().join(name);
+    for (name, content, says) in cases {
+        let path = directory.path().join(format!("{name}{EXE_SUFFIX}"));
         fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        sys::make_executable(&path);
         let error = refusal(&path);
-        assert!(is_right(error.cause()), "{name}: {error:?}");
+        assert!(matches!(error.cause(), LaunchCause::WrongFormat { .. }), "{name}: {error:?}");
         assert_says(&error, says);
     }
+}
+
+/// What Unix asks of a file besides its content.
+pub(crate) fn files_that_may_not_be_executed() {
+    let program = fs::read(WELL_BEHAVED).unwrap();
+    let directory = temporary_directory();
+    let path = directory.path().join("no-bit");
+    fs::write(&path, &program[..4096]).unwrap();
+    let error = refusal(&path);
+    assert!(matches!(error.cause(), LaunchCause::NotExecutable), "{error:?}");
+    assert_says(&error, &["may not execute it", "chmod +x"]);
+
+    let path = directory.path().join("no-interpreter.sh");
+    fs::write(&path, b"#!/nowhere/bash -e\necho\n").unwrap();
+    sys::make_executable(&path);
+    let error = refusal(&path);
+    let LaunchCause::InterpreterMissing { interpreter } = error.cause() else { panic!("{error:?}") };
+    assert_eq!(interpreter, Path::new("/nowhere/bash"));
+    assert_says(&error, &["it needs `/nowhere/bash`, which is missing"]);
 }
 
 /// The headers are whole and what they describe is not there: the kernel notices, or the loader.
@@ -61,9 +65,9 @@ pub(crate) fn a_program_cut_in_the_middle() {
     let program = fs::read(WELL_BEHAVED).unwrap();
     let directory = temporary_directory();
     for length in [64, 4096, 64 * 1024] {
-        let path = directory.path().join(length.to_string());
+        let path = directory.path().join(format!("{length}{EXE_SUFFIX}"));
         fs::write(&path, &program[..length]).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        sys::make_executable(&path);
         let error = refusal(&path);
         assert!(
             matches!(
@@ -86,9 +90,11 @@ pub(crate) fn paths_that_name_no_file() {
     assert!(matches!(error.cause(), LaunchCause::NotAFile), "{error:?}");
     assert_says(&error, &["not a file", "name the executable itself"]);
 
-    let dangling = directory.path().join("dangling");
-    symlink(&missing, &dangling).unwrap();
-    assert!(matches!(refusal(&dangling).cause(), LaunchCause::NotFound));
+    if sys::HAS_LINKS {
+        let dangling = directory.path().join("dangling");
+        sys::link(&missing, &dangling);
+        assert!(matches!(refusal(&dangling).cause(), LaunchCause::NotFound));
+    }
 
     let below_a_file = Path::new(WELL_BEHAVED).join("plugin");
     assert!(matches!(refusal(&below_a_file).cause(), LaunchCause::NotFound));
@@ -128,7 +134,7 @@ pub(crate) fn a_script_that_is_no_plugin() {
             ),
         ] {
             fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            sys::make_executable(&path);
             // Another thread of the tests may have forked while the file was open for writing.
             let error = loop {
                 let error = refusal(&path);

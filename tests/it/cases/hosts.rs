@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use tests::sys;
+
 use crate::support::{MORTAL_HOST, start, temporary_directory, wait_for, wait_until_gone};
 
 /// Starts a host, reads the process ids that it prints, kills it when `before` has seen them, and waits until nobody of
@@ -33,10 +35,8 @@ pub(crate) fn a_plugin_does_not_outlive_its_host() {
 
 pub(crate) fn a_stopped_plugin_does_not_outlive_its_host() {
     kill_host(&["wait"], 1, |ids| {
-        let plugin = rustix::process::Pid::from_raw(i32::try_from(ids[0]).unwrap()).unwrap();
-        rustix::process::kill_process(plugin, rustix::process::Signal::STOP).unwrap();
-        let stat = format!("/proc/{}/stat", ids[0]);
-        wait_for("the plugin is stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
+        sys::stop(ids[0]);
+        wait_for("the plugin is stopped", || sys::is_stopped(ids[0]));
     });
 }
 

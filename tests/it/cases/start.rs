@@ -1,9 +1,12 @@
 //! What a program can do instead of saying hello.
 
+use std::path::Path;
+
 use plugin_core::Handshake;
 use plugin_host::{LaunchCause, Launcher, PluginProcess};
+use tests::sys::{self, Told};
 
-use crate::support::{PATIENCE, Raw, SHORT, assert_says, crashing};
+use crate::support::{PATIENCE, RAW, Raw, SHORT, assert_says, crashing};
 
 pub(crate) struct Start {
     pub(crate) behaviour: &'static str,
@@ -126,7 +129,7 @@ impl Start {
             panic!("{name} has started")
         };
         assert!((self.is_right)(error.cause()), "{name}: {error:?}");
-        assert!(error.program().ends_with("raw"), "{name}: {error:?}");
+        assert_eq!(error.program(), Path::new(RAW), "{name}");
         assert_says(&error, &["cannot start the plugin", "raw"]);
         assert_says(&error, self.says);
         if let Some(end) = error.cause().process_end() {
@@ -139,18 +142,18 @@ impl Start {
 
 /// The ways of `crashing` to end before it serves.
 pub(crate) fn crash_before_hello() {
-    type Expected = (&'static str, Option<i32>, &'static [&'static str]);
+    type Expected = (&'static str, Told, &'static [&'static str]);
     let cases: &[Expected] = &[
-        ("panic", Some(101), &["panicked outside of a call", "before it serves", "serve"]),
-        ("exit", Some(3), &["failed (exit status: 3)"]),
-        ("success", Some(0), &["ended by itself"]),
-        ("abort", None, &["aborted (signal: 6"]),
+        ("panic", Told::Code(101), &["panicked outside of a call", "before it serves", "serve"]),
+        ("exit", Told::Code(3), &["failed (exit status: 3)"]),
+        ("success", Told::Code(0), &["ended by itself"]),
+        ("abort", sys::told_of_signal(6), &["aborted (signal: 6"]),
     ];
     for (how, status, says) in cases {
         let result = crashing().arg(how).start_timeout(PATIENCE).spawn();
         let error = result.map(drop).expect_err(how);
         let LaunchCause::Ended(end) = error.cause() else { panic!("{how}: {error:?}") };
-        assert_eq!(end.status.expect("the host has waited for it").code(), *status, "{how}");
+        assert_eq!(sys::told(end.status.expect("the host has waited for it")), *status, "{how}");
         assert_says(&error, &["crashing", "before it said hello"]);
         assert_says(&error, says);
     }

@@ -9,11 +9,11 @@ mod wire;
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio, exit};
+use std::process::{ExitCode, exit};
 use std::thread;
 use std::time::Duration;
 
+use tests::sys;
 use wire::{
     CALL, ERROR_REPLY, FAILURE_REPLY, GOODBYE, HANDLES, HELLO, Hello, Host, LOG, NESTED, ONEWAY, PING, PONG,
     REFUSE, RELEASE, REPLY, SHUTDOWN, flagged, frame, garbage, handle, header, preamble, text,
@@ -59,7 +59,7 @@ fn before_hello(host: &Host, behaviour: &str) {
         "exits with success" => exit(0),
         "exits with failure" => exit(3),
         "closes" => return host.close(),
-        "is stopped" => return stop(),
+        "is stopped" => return sys::stop_itself(),
         "half a preamble, then exits" => {
             host.send(&preamble(1, 1)[..5]);
             exit(0)
@@ -135,12 +135,6 @@ fn send_slowly(host: &Host, bytes: &[u8], pause: Duration) {
     }
 }
 
-/// Stops this process as a debugger does, without unsafe code.
-fn stop() {
-    #[expect(clippy::disallowed_methods, reason = "a signal to itself needs a program here")]
-    let _ = Command::new("sh").args(["-c", "kill -STOP $PPID"]).stdin(Stdio::null()).status();
-}
-
 fn after_hello(host: &Host, behaviour: &str, file: &str) {
     if behaviour == "ends at once" {
         host.send(&Hello::default().bytes());
@@ -162,7 +156,7 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
         "strangers come first" => host.serve(|_, _| {}),
         "ignores shutdown" => while host.next().is_ok() {},
         "closes at once" => host.close(),
-        "is stopped" => stop(),
+        "is stopped" => sys::stop_itself(),
         "pings and does not read" => while host.send(&frame(PING, 1, b"")) {},
         "answers ping with a reply" => host.serve_pings_wrongly(),
         "logs without end" => {
@@ -223,8 +217,10 @@ fn misbehave(host: &Host, call: u64, behaviour: &str) {
             exit(0)
         }
         "exits, a child keeps the connection" => {
+            let mut command = sys::sleeper();
+            sys::leave(&mut command);
             #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
-            let child = Command::new("sleep").arg("1000").process_group(0).spawn();
+            let child = command.spawn();
             let Ok(child) = child else { exit(70) };
             let _ = writeln!(std::io::stderr(), "child {}", child.id());
             exit(0)

@@ -1,12 +1,11 @@
 //! Misdeeds that take more than a frame.
 
 use std::io::Write;
-use std::process::{Command, exit};
+use std::process::exit;
 use std::sync::mpsc;
 use std::thread;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::stdio::{dup2_stderr, dup2_stdout};
+use tests::sys;
 
 use crate::wire::{CALL, FAILURE_REPLY, Host, PING, PONG, REPLY, call_back, frame, text};
 
@@ -104,8 +103,7 @@ fn pings(first: u64) -> Vec<u8> {
 
 /// Gives stdout and stderr back, and serves as if nothing were missing.
 pub(crate) fn close_output(host: &Host) {
-    let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty()) else { exit(70) };
-    if dup2_stdout(&null).is_err() || dup2_stderr(&null).is_err() {
+    if sys::close_outputs().is_err() {
         exit(70);
     }
     host.serve(|_, _| {});
@@ -133,7 +131,7 @@ pub(crate) fn daemonise() -> ! {
     let (program, _, pid_file) = (arguments.next(), arguments.next(), arguments.next());
     let (Some(program), Some(pid_file)) = (program, pid_file) else { exit(64) };
     #[expect(clippy::disallowed_methods, reason = "plugins may start programs")]
-    let daemon = Command::new("setsid").args([program, "daemon".into(), pid_file + ".daemon"]).spawn();
+    let daemon = sys::daemon(&program).args(["daemon".into(), pid_file + ".daemon"]).spawn();
     let Ok(daemon) = daemon else { exit(70) };
     let _ = writeln!(std::io::stderr(), "child {}", daemon.id());
     exit(0)

@@ -2,10 +2,10 @@
 
 use std::io::{Read, Result, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::process::exit;
 use std::sync::{Mutex, PoisonError};
+
+use tests::sys::Socket;
 
 pub(crate) const HELLO: u8 = 1;
 pub(crate) const REFUSE: u8 = 2;
@@ -129,15 +129,14 @@ pub(crate) struct Incoming {
 
 /// The connection to the host.
 pub(crate) struct Host {
-    socket: UnixStream,
+    socket: Socket,
     /// Held while a thread writes, so that the frames of several do not mix.
     writing: Mutex<()>,
 }
 
 impl Host {
     pub(crate) fn take() -> Result<Self> {
-        let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-        Ok(Self { socket, writing: Mutex::new(()) })
+        Ok(Self { socket: Socket::of_stdin()?, writing: Mutex::new(()) })
     }
 
     /// Connects to the socket that the environment names, after some who do not know the secret.
@@ -145,14 +144,14 @@ impl Host {
         let value = std::env::var("PLUGIN_ENDPOINT").map_err(std::io::Error::other)?;
         let (secret, path) = value.split_once(':').ok_or(std::io::ErrorKind::InvalidInput)?;
         for shown in [&b""[..], &[0; 31], &[0; 32], &preamble(1, 1)] {
-            let mut stranger = UnixStream::connect(path)?;
+            let stranger = Socket::connect(path)?;
             // The host may hang up at the first wrong byte.
-            let _ = stranger.write_all(shown);
+            let _ = (&stranger).write_all(shown);
         }
         let byte = |at: usize| u8::from_str_radix(&secret[at..at + 2], 16).map_err(std::io::Error::other);
         let secret = (0..secret.len()).step_by(2).map(byte).collect::<Result<Vec<_>>>()?;
-        let mut socket = UnixStream::connect(path)?;
-        socket.write_all(&secret)?;
+        let socket = Socket::connect(path)?;
+        (&socket).write_all(&secret)?;
         Ok(Self { socket, writing: Mutex::new(()) })
     }
 
@@ -168,7 +167,7 @@ impl Host {
 
     /// Ends one direction of the connection, or both.
     pub(crate) fn shut_down(&self, how: Shutdown) {
-        let _ = self.socket.shutdown(how);
+        self.socket.shut_down(how);
     }
 
     /// Says hello and takes the hello of the host.

@@ -345,7 +345,7 @@ fn a_read_has_the_time_of_the_call_that_it_is_made_in() {
     let (_sender, stream) = ByteStream::pipe(10);
     let hasty = both.client.with_timeout(Duration::from_millis(20));
     let error = hasty.first_byte(stream).unwrap_err();
-    assert!(error.is_timed_out() || error.to_string().contains("20"), "{error}");
+    assert!(error.is_timed_out() || error.to_string().contains("came within "), "{error}");
 }
 
 /// Again and again, since whoever polls what the plugin makes may or may not see the end of the connection before it

@@ -9,26 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// What a file is that could not be started.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ProgramKind {
-    Missing,
-    NotAFile,
-    NotExecutable,
-    /// Described in words.
-    Foreign(String),
-    /// It names an interpreter or loader that does not exist.
-    NeedsInterpreter(PathBuf),
-    /// Nothing is wrong with it as far as can be seen.
-    Unremarkable,
-}
-
-impl ProgramKind {
-    /// Whether it would be started, as far as can be seen.
-    pub(crate) fn is_startable(&self) -> bool {
-        matches!(self, Self::Unremarkable)
-    }
-}
+use crate::sys::ProgramKind;
 
 /// Whether the system's error is about the file rather than about its own limits.
 pub(crate) fn blames_a_file(error: &io::Error) -> bool {
@@ -37,6 +18,17 @@ pub(crate) fn blames_a_file(error: &io::Error) -> bool {
         errno,
         Some(Errno::NOENT | Errno::ACCESS | Errno::NOEXEC | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP)
     )
+}
+
+/// Where the file is that a command means which names no bare program: the system looks for a relative path from the directory
+/// that the process is to start in.
+pub(crate) fn located(program: &Path, directory: Option<&Path>) -> PathBuf {
+    directory.unwrap_or_else(|| Path::new("")).join(program)
+}
+
+/// What a program is by its name alone, if it is one that is never started.
+pub(crate) fn never_started(_: &Path) -> Option<String> {
+    None
 }
 
 /// Finds out why a file could not be started.
