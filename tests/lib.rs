@@ -1,5 +1,6 @@
 //! Interfaces that the test plugins and the tests share.
 
+pub mod journal;
 pub mod starts;
 pub mod store;
 pub mod sys;

@@ -33,7 +33,7 @@ const RECORD_NAME: &str = "plugin";
 /// [`Launcher::reattach`] makes sure that the plugin is still the very process that it was, so a record that is out of date
 /// does no harm.
 ///
-/// Formats for people write it in this way:
+/// Formats for people write it in this way; on Windows the socket is the name of a pipe:
 ///
 /// ```json
 /// {"pid":4711,"start_time":123456,"socket":"/tmp/plugin-x1y2z3/s","secret":"…","name":"kv","version":"1.0.0","cgroup":null}
@@ -41,7 +41,7 @@ const RECORD_NAME: &str = "plugin";
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReattachInfo {
     pub(crate) pid: u32,
-    /// In ticks since the system started.
+    /// As the system counts.
     pub(crate) start_time: u64,
     pub(crate) socket: PathBuf,
     #[serde(serialize_with = "write_secrets", deserialize_with = "read_secrets", rename = "secret")]

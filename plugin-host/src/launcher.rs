@@ -64,7 +64,8 @@ pub struct Launcher {
 
 impl Launcher {
     /// Starts the executable at `path`. A relative path counts from the host's current directory, also
-    /// when [`current_dir`](Self::current_dir) is set, and a bare name is not searched for in `PATH`.
+    /// when [`current_dir`](Self::current_dir) is set, and a bare name is not searched for in `PATH`. On Windows `.exe` need
+    /// not be said, and batch files are refused: their shell would read the arguments in its own way.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> Self {
         let command = Command::new(absolute(path.as_ref()));
@@ -90,6 +91,12 @@ impl Launcher {
 
     /// Starts a command that is ready made. Its standard input, output and error are replaced, and its
     /// environment is scrubbed like that of any plugin, except for what it sets itself.
+    ///
+    /// On Windows this crate starts the process itself, with what can be asked of a command: its program, arguments, variables and
+    /// current directory. Arguments that were given as [raw] are quoted like others, and creation flags and the like are not
+    /// known. Nor is it, there, that [`Command::env_clear`] was called: call [`env_clear`](Self::env_clear) here.
+    ///
+    /// [raw]: https://doc.rust-lang.org/std/os/windows/process/trait.CommandExt.html#tymethod.raw_arg
     #[must_use]
     pub fn from_command(command: Command) -> Self {
         Self {
@@ -131,7 +138,8 @@ impl Launcher {
     ///
     /// Of the host's own environment a plugin sees only what programs need to find their files, speak the
     /// user's language and log: `PATH`, `HOME`, `USER`, `LANG`, `LC_…`, `TZ`, `TMPDIR`, `TERM`,
-    /// `RUST_LOG`, `RUST_BACKTRACE` and a few of their like.
+    /// `RUST_LOG`, `RUST_BACKTRACE` and a few of their like; on Windows also `SystemRoot`, `TEMP`, `USERPROFILE`, `APPDATA`,
+    /// `ProgramFiles` and others that say where things are.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
@@ -181,7 +189,7 @@ impl Launcher {
     ///
     /// With [`Input::Inherit`] the connection cannot be the plugin's standard input. It is then a socket
     /// in a fresh directory that only this user can enter, and the plugin shows a secret that is made for
-    /// this one start.
+    /// this one start. On Windows it is a pipe with a name that nobody can guess.
     #[must_use]
     pub fn stdin(mut self, input: Input) -> Self {
         self.stdin = input;
@@ -276,6 +284,10 @@ impl Launcher {
     /// it expects beside its executable, and libraries found by `$ORIGIN`, are not there. Set-user-id bits and file
     /// capabilities are not copied.
     ///
+    /// On Windows a program that runs can be neither overwritten nor removed, so this is how to install another version while
+    /// plugins run. Without it the installed file can only be renamed, and another one be put in its place. There, too, DLLs
+    /// beside the executable are not found from the copy.
+    ///
     /// ```no_run
     /// # fn main() -> Result<(), plugin_host::LaunchError> {
     /// let plugin = plugin_host::Launcher::new("plugins/english").private_copies("cache/running").spawn()?;
@@ -302,7 +314,9 @@ impl Launcher {
     /// [`Output::Inherit`] leaves it the host's own output.
     ///
     /// To drop the [`PluginProcess`] and to shut it down ends the plugin all the same. The plugin listens on a socket in
-    /// a fresh directory that only this user can enter. A plugin that is killed while it has no host leaves that behind.
+    /// a fresh directory that only this user can enter. A plugin that is killed while it has no host leaves that behind. On
+    /// Windows it listens on a pipe that leaves nothing, and where this host is itself in a job that nobody may leave, the end
+    /// of that job ends the plugin as well.
     ///
     /// This is for plugins that [`spawn`](Self::spawn) starts. A supervised one gives no record of itself, so no host would
     /// find it: after the host's end it would wait in vain.
@@ -344,7 +358,8 @@ impl Launcher {
     ///
     /// # Errors
     /// [`spawn`](Self::spawn) fails with [`LaunchCause::Cgroup`] when there is no such group, before or right after the
-    /// process is started. The kernel has to be Linux 5.14 or later.
+    /// process is started. The kernel has to be Linux 5.14 or later. On Windows there are no such groups, and no need for them:
+    /// every plugin is in a job object, which nothing that it starts can leave.
     #[must_use]
     pub fn cgroup(mut self, parent: impl AsRef<Path>) -> Self {
         self.cgroup = Some(absolute(parent.as_ref()));

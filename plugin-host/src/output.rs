@@ -122,7 +122,7 @@ pub enum Input {
     Null,
     /// What the host itself would read. For plugins that ask questions on a terminal, or start programs
     /// that do, such as `ssh`. Ctrl-C in that terminal goes to the plugin as well, and a plugin that is
-    /// killed leaves the processes that it started.
+    /// killed leaves the processes that it started, but on Windows.
     Inherit,
 }
 

@@ -23,7 +23,7 @@ use crate::process::{Birth, EXIT_GRACE, Observer, Process};
 use crate::relay::{Relay, Source};
 use crate::report::Reporter;
 use crate::survival::Wish;
-use crate::sys::NewCgroup;
+use crate::sys::{self, NewCgroup};
 
 impl Launcher {
     /// Starts the plugin and waits until it has said hello.
@@ -298,7 +298,7 @@ fn accept_error(error: io::Error) -> HandshakeError {
 
 /// Says how to attach a debugger to a plugin: to a subscriber, or else to a person.
 fn tell_to_debug(name: &str, id: u32) {
-    let text = format!("it waits for a debugger: `gdb -p {id}` or `lldb -p {id}`, and let it continue there");
+    let text = format!("it waits for a debugger: {}, and let it continue there", sys::advice::debug(id));
     tracing::warn!(plugin = name, pid = id, "{text}");
     if !tracing::enabled!(tracing::Level::WARN) {
         // Who has asked for it looks there. Nothing more can be done when it is closed.

@@ -16,8 +16,9 @@ fn a_plugin_that_does_not_want_to_start_says_why() {
     let house = House::new();
     let error = house.launcher("fail", "", "").spawn().unwrap_err();
     let LaunchCause::Refused { reason, .. } = error.cause() else { panic!("{error:?}") };
-    assert_eq!(reason, "it does not start: No such file or directory (os error 2)");
-    assert_says(&error, &["it refused: it does not start: No such file", "report that to its author"]);
+    let said = format!("it does not start: {}", sys::no_such_file());
+    assert_eq!(*reason, said);
+    assert_says(&error, &[&format!("it refused: {said}"), "report that to its author"]);
     wait_until_gone(house.id());
 
     let house = House::new();

@@ -194,6 +194,7 @@ fn a_child_of_a_plugin_does_not_outlive_its_host() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "the job of a host ends its plugins at once when the host is killed")]
 fn the_value_of_a_plugin_is_dropped_when_its_host_is_killed() {
     hosts::the_value_of_a_plugin_is_dropped_when_its_host_is_killed();
 }

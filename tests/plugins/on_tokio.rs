@@ -10,7 +10,7 @@ use std::time::Duration;
 use plugin_core::{ByteStream, CallError, Registry, Result};
 use tests::{Errands, ErrandsServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
@@ -43,7 +43,7 @@ impl Errands for Runner {
     }
 
     async fn exchange(&self, bytes: &[u8]) -> Result<Vec<u8>> {
-        let (mut here, mut there) = UnixStream::pair()?;
+        let (mut here, mut there) = connected().await?;
         let echo = tokio::spawn(async move {
             let mut bytes = Vec::new();
             there.read_to_end(&mut bytes).await?;
@@ -81,7 +81,7 @@ impl Errands for Runner {
     }
 
     async fn pass(&self, mut contents: ByteStream) -> Result<ByteStream> {
-        let (mut here, there) = UnixStream::pair()?;
+        let (mut here, there) = connected().await?;
         tokio::spawn(async move { tokio::io::copy_buf(&mut contents, &mut here).await });
         Ok(ByteStream::from_async_read(there))
     }
@@ -103,6 +103,13 @@ impl Errands for Runner {
     fn counts(&self) -> Result<(u64, u64)> {
         Ok((self.waiting.load(Ordering::SeqCst), self.dropped.load(Ordering::SeqCst)))
     }
+}
+
+/// Two sockets that are connected.
+async fn connected() -> std::io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let here = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((here, listener.accept().await?.0))
 }
 
 fn serve_within(runtime: std::io::Result<Runtime>, registry: Registry) -> ExitCode {

@@ -5,7 +5,6 @@
 //! `exclusive` can run once only, `unwell` is not well.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use plugin_core::{AnyError, Hooks, Registry, Result, Stream};
-use tests::{Egg, Phoenix, PhoenixServer, journal_answer};
+use tests::{Egg, Phoenix, PhoenixServer, journal, journal_answer};
 
 #[derive(Clone)]
 struct Bird(Arc<Body>);
@@ -35,8 +34,7 @@ impl Egg for Shell {
 
 impl Bird {
     fn note(&self, number: u64) -> Result<u64> {
-        // One write, so that lines of several threads do not mix.
-        self.open()?.write_all(format!("{number}\n").as_bytes())?;
+        journal::append(&self.open()?, number)?;
         Ok(journal_answer(number))
     }
 

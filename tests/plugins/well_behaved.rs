@@ -23,7 +23,7 @@ use plugin_host::Launcher;
 use tests::{
     APPLICATION, BellsServer, ClockServer, Echo, EchoServer, Gate, GateServer, Journal, JournalServer,
     Ledger, LedgerError, LedgerServer, Numbers, Options, Printer, PrinterServer, Row, Surroundings,
-    SurroundingsServer, Tally, TallyServer, VigilServer, journal_answer, sys,
+    SurroundingsServer, Tally, TallyServer, VigilServer, journal, journal_answer, sys,
 };
 
 struct Plugin;
@@ -240,8 +240,7 @@ struct Notes(Option<File>);
 impl Journal for Notes {
     fn note(&self, number: u64) -> Result<u64> {
         let file = self.0.as_ref().ok_or("there is no journal")?;
-        // One write, so that lines of several threads do not mix.
-        (&mut &*file).write_all(format!("{number}\n").as_bytes())?;
+        journal::append(file, number)?;
         Ok(journal_answer(number))
     }
 }

@@ -5,6 +5,7 @@
 //! panics on the other system.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(unix)]
@@ -34,6 +35,13 @@ pub fn relative(path: &Path) -> PathBuf {
     let shared = current.components().zip(path.components()).take_while(|(here, there)| here == there).count();
     let up = current.components().skip(shared).map(|_| Component::ParentDir);
     up.chain(path.components().skip(shared)).collect()
+}
+
+/// What the system says of a file that is not there.
+#[must_use]
+pub fn no_such_file() -> String {
+    // Every system has given it this number.
+    io::Error::from_raw_os_error(2).to_string()
 }
 
 /// The words for how a process ended on this system, out of those that Unix has for it.

@@ -31,6 +31,18 @@ pub const TEMPORARY: &str = "TMPDIR";
 /// Variables of this system that every program may know.
 pub const PUBLIC_VARIABLES: &[&str] = &[];
 
+/// Whether each program has this variable, whatever who starts it wants.
+#[must_use]
+pub fn is_from_the_system(_: &str) -> bool {
+    false
+}
+
+/// A path without links, as the system tells it.
+#[must_use]
+pub fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().expect("it is there")
+}
+
 /// What is said of a text that is no script.
 pub const SAID_OF_TEXT: &[&str] = &["a text without `#!`"];
 

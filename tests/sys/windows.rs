@@ -90,6 +90,22 @@ pub const PUBLIC_VARIABLES: &[&str] = &[
     "windir",
 ];
 
+/// Whether each program has this variable, whatever who starts it wants: the system's libraries need two, and Wine's
+/// loader sets its own.
+#[must_use]
+pub fn is_from_the_system(name: &str) -> bool {
+    ["SystemRoot", "SystemDrive"].iter().any(|it| it.eq_ignore_ascii_case(name))
+        || is_wine() && name.starts_with("WINE")
+}
+
+/// A path without links, in the form that programs are told.
+#[must_use]
+pub fn canonical(path: &Path) -> PathBuf {
+    let path = path.canonicalize().expect("it is there");
+    let plain = path.to_str().and_then(|path| path.strip_prefix(r"\\?\")).map(PathBuf::from);
+    plain.unwrap_or(path)
+}
+
 /// What is said of a text, which is no program here.
 pub const SAID_OF_TEXT: &[&str] = &["text"];
 

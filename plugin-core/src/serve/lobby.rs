@@ -62,11 +62,13 @@ impl Lobby {
         let socket = sys::path_from_bytes(survival.socket.clone()).map_err(str::to_owned)?;
         let bad = |error: io::Error| format!("it cannot outlive its host: {}: {error}", socket.display());
         let listener = SocketListener::bind(&socket).map_err(bad)?;
-        let directory = socket.parent().map(Path::to_owned);
+        let file = sys::socket_file(&socket);
+        let directory = file.and_then(Path::parent).map(Path::to_owned);
+        let files = file.map(Path::to_owned).into_iter().collect();
         let lobby = Self {
             secrets: survival.secrets.clone(),
             hello,
-            files: vec![socket.clone()],
+            files,
             directory,
             state: Mutex::new(State::Taken(first)),
             changed: Condvar::new(),
@@ -83,7 +85,7 @@ impl Lobby {
         let (socket, record) = (directory.join(SOCKET_NAME), directory.join(RECORD_NAME));
         let listener = SocketListener::bind(&socket).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => "another plugin waits there".to_owned(),
-            _ => format!("{error}; is the path longer than some hundred bytes?"),
+            _ => error.to_string(),
         })?;
         let secret = || sys::random().map_err(|error| error.to_string());
         let secrets = Secrets::new(secret()?, secret()?);

@@ -332,3 +332,18 @@ fn many_rounds_of_small_messages() {
     one.shut_down();
     echo.join().unwrap();
 }
+
+#[test]
+fn what_a_thread_has_written_arrives_after_its_end() {
+    let (one, two) = ends();
+    let written = {
+        let one = Arc::clone(&one);
+        start(move || fill(&one)).join().unwrap()
+    };
+    // Somebody writes in vain, until there is room, and is gone as well.
+    pause(SHORT);
+    let reader = start(move || read_all(&two));
+    pause(SHORT);
+    one.shut_down();
+    assert!(reader.join().unwrap() == pattern(written));
+}

@@ -12,6 +12,7 @@ mod outgoing;
 pub(super) mod outputs;
 mod overlapped;
 mod pipe;
+mod port;
 pub mod security;
 pub(super) mod status;
 pub(super) mod stdin;

@@ -45,7 +45,19 @@ fn file_name(report: &CrashReport) -> String {
     // A name that begins with a dot is hidden, and one with a hyphen is taken for an option.
     let plugin = plugin.trim_start_matches(['.', '-']);
     let plugin = if plugin.is_empty() { "plugin" } else { plugin };
-    format!("{plugin}-{}-{}", compact(report.ended_at), report.pid)
+    let shield = if is_device(plugin) { "_" } else { "" };
+    format!("{shield}{plugin}-{}-{}", compact(report.ended_at), report.pid)
+}
+
+/// Whether Windows takes a name for that of a device, whatever follows the dot.
+fn is_device(name: &str) -> bool {
+    const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+    let Some((name, _)) = name.split_once('.') else { return false };
+    let is_port = name.len() == 4
+        && name
+            .get(..3)
+            .is_some_and(|kind| ["com", "lpt"].iter().any(|port| kind.eq_ignore_ascii_case(port)));
+    is_port || DEVICES.iter().any(|device| name.eq_ignore_ascii_case(device))
 }
 
 fn is_plain(c: char) -> bool {
@@ -114,6 +126,10 @@ mod tests {
             ("..", "plugin-2"),
             ("--rm", "rm-2"),
             ("kv-store 1.2", "kv-store_1.2-2"),
+            ("nul.2", "_nul.2-2"),
+            ("Com1.x", "_Com1.x-2"),
+            ("nul", "nul-2"),
+            ("console.1", "console.1-2"),
             ("naïve/ö", "na_ve__-2"),
         ] {
             let name = file_name(&CrashReport { plugin: plugin.to_owned(), ..hostile() });

@@ -71,7 +71,8 @@ impl PluginSetBuilder {
 
     /// Takes executables whose names match, such as `kv-*`, as plugins without a manifest. `*`, `?` and `[a-z]` mean
     /// what they do in a shell. The executable of this very process is none of them. May be called several times; none
-    /// is taken unless it is called.
+    /// is taken unless it is called. On Windows executables are those whose names end in `.exe`, which is no part of what matches
+    /// and of what the plugin is called.
     pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
         self

@@ -157,7 +157,11 @@ fn after_hello(host: &Host, behaviour: &str, file: &str) {
         "ignores shutdown" => while host.next().is_ok() {},
         "closes at once" => host.close(),
         "is stopped" => sys::stop_itself(),
-        "pings and does not read" => while host.send(&frame(PING, 1, b"")) {},
+        "pings and does not read" => {
+            // Many at once, as long as each takes a while to send.
+            let pings = frame(PING, 1, b"").repeat(1000);
+            while host.send(&pings) {}
+        }
         "answers ping with a reply" => host.serve_pings_wrongly(),
         "logs without end" => {
             // A record with a level that exists and texts that are empty.

@@ -8,10 +8,10 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use windows_sys::Win32::Foundation::{ERROR_BROKEN_PIPE, ERROR_IO_PENDING, GetLastError, HANDLE};
+use windows_sys::Win32::Foundation::{ERROR_BROKEN_PIPE, ERROR_IO_PENDING, ERROR_PIPE_BUSY, GetLastError, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, ReadFile, WriteFile};
 use windows_sys::Win32::System::Console::{
-    GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle,
+    FreeConsole, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Threading::CreateEventW;
@@ -32,6 +32,15 @@ pub fn close_outputs() -> io::Result<()> {
     Ok(())
 }
 
+/// Wine's console is a process that inherits what the first program in it inherits, and so would hold its connection open. It
+/// ends with the last program in it.
+pub(super) fn leave_console_of_wine() {
+    if super::is_wine() {
+        // SAFETY: takes nothing. The standard streams are pipes.
+        unsafe { FreeConsole() };
+    }
+}
+
 /// The bytes of a connection, without anything of plugin-core.
 #[derive(Debug)]
 pub struct Socket(Mutex<Option<Arc<OwnedHandle>>>);
@@ -46,6 +55,7 @@ impl Socket {
     /// # Errors
     /// None, wherever there is one.
     pub fn of_stdin() -> io::Result<Self> {
+        leave_console_of_wine();
         // SAFETY: nothing else of the plugin uses its standard input.
         Ok(Self::new(unsafe { OwnedHandle::from_raw_handle(GetStdHandle(STD_INPUT_HANDLE)) }))
     }
@@ -56,8 +66,16 @@ impl Socket {
     /// Where nobody does.
     pub fn connect(place: &str) -> io::Result<Self> {
         let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).write(true).custom_flags(FILE_FLAG_OVERLAPPED).open(place)?;
-        Ok(Self::new(file.into()))
+        options.read(true).write(true).custom_flags(FILE_FLAG_OVERLAPPED);
+        loop {
+            match options.open(place) {
+                // Who listens has not taken the last one yet.
+                Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => {
+                    std::thread::yield_now();
+                }
+                file => return Ok(Self::new(file?.into())),
+            }
+        }
     }
 
     /// Ends both directions: a pipe has no other end.

@@ -75,11 +75,7 @@ impl AsHandle for Event {
 pub fn wait_any(handles: &[HANDLE], deadline: Option<Instant>) -> io::Result<Option<usize>> {
     let count = u32::try_from(handles.len()).map_err(io::Error::other)?;
     loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        // Rounded up, so that the deadline is over when the wait is.
-        let millis = left.map_or(INFINITE, |left| {
-            u32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
-        });
+        let millis = millis_until(deadline);
         // SAFETY: the pointer is to `count` handles. Who gives them keeps them open; the system finds out if not.
         match unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis) } {
             WAIT_FAILED => return Err(io::Error::last_os_error()),
@@ -88,6 +84,14 @@ pub fn wait_any(handles: &[HANDLE], deadline: Option<Instant>) -> io::Result<Opt
             index => return Ok(Some(index as usize)),
         }
     }
+}
+
+/// How long to wait in milliseconds. Rounded up, so that the deadline is over when the wait is; one that is far away takes
+/// several waits.
+pub(super) fn millis_until(deadline: Option<Instant>) -> u32 {
+    let Some(deadline) = deadline else { return INFINITE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    u32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
 }
 
 /// A text as the system takes it, with a zero at its end.

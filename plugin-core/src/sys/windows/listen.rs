@@ -111,6 +111,11 @@ impl SocketListener {
     }
 }
 
+/// The file that a listener leaves, which is to be removed; `None` for the name of a pipe.
+pub(crate) fn socket_file(path: &Path) -> Option<&Path> {
+    (!name::is_pipe_name(path)).then_some(path)
+}
+
 /// Whether the peer of a connection runs as the user of this process: nobody else can make a pipe that belongs to him, or
 /// connect to one that he has made.
 #[must_use]
@@ -182,6 +187,11 @@ pub(crate) fn is_traced() -> Option<bool> {
 
 /// Lets any process of this user debug this one, as this system does anyway.
 pub(crate) fn let_be_traced() {}
+
+/// How a person attaches a debugger to a process.
+pub(crate) fn debugger_commands(process: u32) -> String {
+    format!("`gdb -p {process}`, `windbg -p {process}` or Visual Studio")
+}
 
 /// Bytes that nobody can guess.
 ///

@@ -10,6 +10,7 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 
 use super::handle::{Event, wait_any};
+use super::port::unreported;
 
 std::thread_local! {
     /// A thread waits for one operation at a time, and so needs one event, which is kept since it takes as long to make as to
@@ -41,7 +42,7 @@ pub(super) unsafe fn perform(
     start: impl FnOnce(*mut OVERLAPPED) -> i32,
 ) -> io::Result<Done> {
     with_event(|event| {
-        let mut overlapped = OVERLAPPED { hEvent: event.raw(), ..OVERLAPPED::default() };
+        let mut overlapped = OVERLAPPED { hEvent: unreported(event.raw()), ..OVERLAPPED::default() };
         if start(&raw mut overlapped) == 0 {
             let error = io::Error::last_os_error();
             if !is(&error, ERROR_IO_PENDING) {

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::HANDLE;
@@ -22,6 +22,7 @@ use super::handle::{Event, checked, wait_any};
 use super::name::{self, PIPE_BUFFER};
 use super::outgoing::{OUT_BUFFER, Outgoing};
 use super::overlapped::{Done, is_broken, perform};
+use super::port::Port;
 use crate::io::transport::Transport;
 
 /// How long a peer has to take what is on its way when the connection ends. One that reads does so within milliseconds, also
@@ -46,6 +47,8 @@ pub struct SocketTransport {
     /// What had arrived by then.
     left: Mutex<Vec<u8>>,
     outgoing: Mutex<Outgoing>,
+    /// Where it is waited for what is outgoing.
+    port: Arc<Port>,
 }
 
 impl SocketTransport {
@@ -219,6 +222,7 @@ impl TryFrom<OwnedHandle> for SocketTransport {
             let nothing = std::ptr::null_mut();
             GetNamedPipeInfo(pipe.as_raw_handle(), &raw mut flags, nothing, nothing, nothing)
         })?;
+        let (outgoing, port) = Outgoing::new(pipe.as_handle())?;
         Ok(Self {
             is_server: flags & PIPE_SERVER_END != 0,
             pipe: RwLock::new(Some(pipe)),
@@ -226,7 +230,8 @@ impl TryFrom<OwnedHandle> for SocketTransport {
             closing: Event::new()?,
             broken: Event::new()?,
             left: Mutex::default(),
-            outgoing: Mutex::new(Outgoing::new()?),
+            outgoing: Mutex::new(outgoing),
+            port,
         })
     }
 }
@@ -266,7 +271,7 @@ impl Transport for SocketTransport {
     fn write(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
         let Some(pipe) = self.open() else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let mut outgoing = lock(&self.outgoing);
-        self.written(outgoing.write(pipe.raw(), &self.closing, slices, deadline))
+        self.written(outgoing.write(pipe.raw(), &self.is_closing, slices, deadline))
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -284,6 +289,7 @@ impl Transport for SocketTransport {
         self.is_closing.store(true, Ordering::Release);
         // Who reads or writes leaves.
         self.closing.set();
+        self.port.wake();
         self.close();
     }
 }

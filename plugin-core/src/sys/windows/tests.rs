@@ -220,7 +220,7 @@ fn a_process_is_known_by_its_start() {
     assert_eq!(process_start_time(std::process::id()).unwrap(), start);
     assert!(start > 0 && process_start_time(0xFFFF_FFF0).is_err());
     let id = std::process::id();
-    assert_eq!(job_name(id).unwrap(), format!(r"Local\plugin-{id}-{start}"));
+    assert_eq!(job_name(id, start), format!(r"Local\plugin-{id}-{start}"));
     assert_eq!(is_traced(), Some(false));
 }
 

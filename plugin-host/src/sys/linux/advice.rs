@@ -1,5 +1,10 @@
 //! What people can do about files with the tools of this system.
 
+/// How to attach a debugger to a process.
+pub(crate) fn debug(process: u32) -> String {
+    format!("`gdb -p {process}` or `lldb -p {process}`")
+}
+
 /// About a file that cannot be executed.
 pub(crate) const MAKE_EXECUTABLE: &str = "`chmod +x` it, and check the directories above it";
 

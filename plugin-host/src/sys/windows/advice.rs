@@ -1,5 +1,10 @@
 //! What people can do about files with the tools of this system.
 
+/// How to attach a debugger to a process.
+pub(crate) fn debug(process: u32) -> String {
+    format!("`gdb -p {process}`, `windbg -p {process}` or Visual Studio")
+}
+
 /// About a file that cannot be executed.
 pub(crate) const MAKE_EXECUTABLE: &str =
     "give this user the right to execute it, and check what guards this machine against unknown programs";

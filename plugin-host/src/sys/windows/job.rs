@@ -7,7 +7,9 @@ use std::ptr::{null, null_mut};
 use plugin_core::__host::handle::{checked, owned, wide};
 use plugin_core::__host::security::OwnerOnly;
 use plugin_core::__host::{KILL_STATUS, job_name};
-use windows_sys::Win32::Foundation::{DuplicateHandle, ERROR_ALREADY_EXISTS, GetLastError, SetLastError};
+use windows_sys::Win32::Foundation::{
+    DuplicateHandle, ERROR_ALREADY_EXISTS, GetLastError, HANDLE, SetLastError,
+};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
@@ -67,6 +69,11 @@ impl Job {
     pub(super) fn take(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
         // SAFETY: both are open.
         checked(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle()) })
+    }
+
+    /// For functions of the system, while this is there.
+    pub(super) fn raw(&self) -> HANDLE {
+        self.0.as_raw_handle()
     }
 
     /// Whether a process is in the job.

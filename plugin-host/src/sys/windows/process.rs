@@ -24,6 +24,8 @@ pub(crate) struct ProcessHandle {
     process: OwnedHandle,
     /// Holds nothing but the process and what it has started. A process that no host has started has none.
     job: Option<Job>,
+    /// Holds the same, for a process that this one has started and that may outlive it: that a later host finds.
+    named: Option<Job>,
     /// What there is only for a process that is no child.
     stranger: Option<Stranger>,
 }
@@ -38,9 +40,9 @@ struct Stranger {
 }
 
 impl ProcessHandle {
-    /// Takes over a child, which is in this job.
-    pub(super) fn new(process: OwnedHandle, job: Job) -> Self {
-        Self { process, job: Some(job), stranger: None }
+    /// Takes over a child, which is in these jobs.
+    pub(super) fn new(process: OwnedHandle, job: Job, named: Option<Job>) -> Self {
+        Self { process, job: Some(job), named, stranger: None }
     }
 
     /// Takes over a process that is no child, if it is the one that started at this time. `NotFound` if it is not.
@@ -51,7 +53,7 @@ impl ProcessHandle {
         }
         let job = Job::of(process.as_handle(), id, start_time);
         let stranger = Stranger { let_go: Event::new()?, age: age(start_time) };
-        Ok(Self { process, job, stranger: Some(stranger) })
+        Ok(Self { process, job, named: None, stranger: Some(stranger) })
     }
 
     /// Puts a child into a control group, of which there are none.
@@ -85,17 +87,20 @@ impl ProcessHandle {
         }
     }
 
-    /// Lets a child outlive this program: its job, which would end with the last handle of it, is its own as well from now on.
-    /// What the child leaves at its end is still killed then.
+    /// Lets a child outlive this program: its jobs, which would end with the last handle of them, are its own as well from now
+    /// on. What the child leaves at its end is still killed then.
     pub(crate) fn let_outlive(&self) -> io::Result<()> {
-        self.job.as_ref().map_or(Ok(()), |job| job.give_to(self.process.as_handle()))
+        self.job.iter().chain(&self.named).try_for_each(|job| job.give_to(self.process.as_handle()))
     }
 
     /// Kills the process with all that it has started.
     pub(crate) fn kill(&self) {
         match &self.job {
             Some(job) => job.kill(),
-            None => end(&self.process),
+            None => {
+                // SAFETY: the process is open. It fails only when it has ended.
+                unsafe { TerminateProcess(self.process.as_raw_handle(), KILL_STATUS) };
+            }
         }
     }
 
@@ -134,12 +139,6 @@ fn open(id: u32, access: u32) -> io::Result<OwnedHandle> {
         Some(code) if code.cast_unsigned() == ERROR_INVALID_PARAMETER => io::ErrorKind::NotFound.into(),
         _ => error,
     })
-}
-
-/// Ends a process alone.
-pub(super) fn end(process: &OwnedHandle) {
-    // SAFETY: the process is open. It fails only when it has ended.
-    unsafe { TerminateProcess(process.as_raw_handle(), KILL_STATUS) };
 }
 
 /// When a process was created, as the system counts: in tenths of microseconds since 1601.

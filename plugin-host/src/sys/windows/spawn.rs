@@ -1,24 +1,26 @@
 //! How a process is started: in a job from its first instruction on, and with three handles of this process.
 
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::marker::PhantomData;
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 
 use plugin_core::__host::handle::{checked, owned, wide, wide_path};
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, HANDLE};
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{
     CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
     CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
-    InitializeProcThreadAttributeList, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION, ResumeThread,
-    STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
+    InitializeProcThreadAttributeList, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW,
+    UpdateProcThreadAttribute,
 };
 
 use super::command_line::command_line;
 use super::environment::block;
 use super::given::Streams;
 use super::job::Job;
-use super::process::{ProcessHandle, creation_time, end};
+use super::process::{ProcessHandle, creation_time};
 use super::program::find;
 use crate::process::{Birth, Born};
 
@@ -34,7 +36,7 @@ pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     let shares_stdin = birth.stdin.is_none();
     let streams = Streams::new(birth)?;
 
-    let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+    let mut flags = CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     if !shares_stdin {
         flags |= CREATE_NEW_PROCESS_GROUP;
     }
@@ -42,44 +44,14 @@ pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     if !streams.shares_any {
         flags |= CREATE_NO_WINDOW;
     }
-    let what = What { program, line, environment, directory, handles: streams.handles() };
-    let started = match may_outlive.then(|| what.start(flags | CREATE_BREAKAWAY_FROM_JOB)) {
-        // The job that this process is in, if any, does not let anybody leave.
-        Some(Err(error)) if error.raw_os_error().map(i32::cast_unsigned) != Some(ERROR_ACCESS_DENIED) => {
-            return Err(error);
-        }
-        Some(Ok(started)) => started,
-        Some(Err(_)) | None => what.start(flags)?,
-    };
-    let Started { id, process, thread } = started;
+    let what =
+        What { program, line, environment, directory, handles: streams.handles(), job: Job::new(None)? };
+    let (id, handle) = if may_outlive { what.start_survivor(flags)? } else { what.start_child(flags)? };
     let [stdout, stderr] = streams.pipes;
-    match take(id, process.as_handle(), may_outlive).and_then(|job| resume(&thread).map(|()| job)) {
-        Ok(job) => Ok(Born { id, handle: ProcessHandle::new(process, job), stdout, stderr }),
-        Err(error) => {
-            // It has not run, and must not.
-            end(&process);
-            Err(error)
-        }
-    }
+    Ok(Born { id, handle, stdout, stderr })
 }
 
-/// Puts a process that does not run yet into a job of its own.
-fn take(id: u32, process: BorrowedHandle<'_>, is_found_again: bool) -> io::Result<Job> {
-    let name = is_found_again.then(|| creation_time(process).map(|start| (id, start))).transpose()?;
-    let job = Job::new(name)?;
-    job.take(process)?;
-    Ok(job)
-}
-
-fn resume(thread: &OwnedHandle) -> io::Result<()> {
-    // SAFETY: the thread is open.
-    match unsafe { ResumeThread(thread.as_raw_handle()) } {
-        u32::MAX => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
-}
-
-/// A process that does not run yet.
+/// A process that was started.
 struct Started {
     id: u32,
     process: OwnedHandle,
@@ -94,11 +66,36 @@ struct What {
     directory: Option<Vec<u16>>,
     /// Standard input, output and error.
     handles: [HANDLE; 3],
+    /// Where it is from the beginning: there is no moment in which it would stay when this process is killed.
+    job: Job,
 }
 
 impl What {
+    fn start_child(self, flags: u32) -> io::Result<(u32, ProcessHandle)> {
+        let Started { id, process, .. } = self.start(flags)?;
+        Ok((id, ProcessHandle::new(process, self.job, None)))
+    }
+
+    /// Starts a process that is in a second job as well, by whose name a later host finds it.
+    fn start_survivor(self, flags: u32) -> io::Result<(u32, ProcessHandle)> {
+        let flags = flags | CREATE_SUSPENDED;
+        // The end of the job that this process is in, if any, would end it as well. Not all jobs let somebody leave.
+        let started = self.start(flags | CREATE_BREAKAWAY_FROM_JOB).or_else(|_| self.start(flags))?;
+        let Started { id, process, thread } = started;
+        // When it fails, the process ends with the job without having run.
+        let start_time = creation_time(process.as_handle())?;
+        let named = Job::new(Some((id, start_time)))?;
+        named.take(process.as_handle())?;
+        // SAFETY: the thread is open.
+        if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((id, ProcessHandle::new(process, self.job, Some(named))))
+    }
+
     fn start(&self, flags: u32) -> io::Result<Started> {
-        let attributes = Attributes::new(&self.handles)?;
+        let job = self.job.raw();
+        let attributes = Attributes::new(&self.handles, &job)?;
         let [stdin, stdout, stderr] = self.handles;
         let info = STARTUPINFOEXW {
             StartupInfo: STARTUPINFOW {
@@ -134,39 +131,38 @@ impl What {
     }
 }
 
-/// What a process inherits of this one: these handles, and no others that happen to be inherited.
+/// What a process inherits of this one, these handles and no others that happen to be inherited, and the job that it is in.
 struct Attributes<'a> {
     list: *mut core::ffi::c_void,
     /// Where the list is, aligned for whatever the system keeps in it.
     _room: Vec<u64>,
-    /// The list points to them.
-    _handles: &'a [HANDLE; 3],
+    /// What the list points to.
+    values: PhantomData<&'a HANDLE>,
 }
 
 impl<'a> Attributes<'a> {
-    fn new(handles: &'a [HANDLE; 3]) -> io::Result<Self> {
+    fn new(handles: &'a [HANDLE; 3], job: &'a HANDLE) -> io::Result<Self> {
+        const COUNT: u32 = 2;
         let mut size = 0;
         // SAFETY: no room is given, so nothing but the size is written. It fails for that.
-        unsafe { InitializeProcThreadAttributeList(null_mut(), 1, 0, &raw mut size) };
+        unsafe { InitializeProcThreadAttributeList(null_mut(), COUNT, 0, &raw mut size) };
         let mut room = vec![0_u64; size.div_ceil(8)];
         let list = room.as_mut_ptr().cast();
         // SAFETY: there is as much room as is said.
-        checked(unsafe { InitializeProcThreadAttributeList(list, 1, 0, &raw mut size) })?;
-        let this = Self { list, _room: room, _handles: handles };
-        // SAFETY: the list has been prepared for one attribute. It keeps the pointer to the handles, which are there for as long
-        // as this is.
-        checked(unsafe {
-            UpdateProcThreadAttribute(
-                list,
-                0,
-                PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
-                handles.as_ptr().cast(),
-                size_of_val(handles),
-                null_mut(),
-                null(),
-            )
-        })?;
+        checked(unsafe { InitializeProcThreadAttributeList(list, COUNT, 0, &raw mut size) })?;
+        let mut this = Self { list, _room: room, values: PhantomData };
+        this.add(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, handles)?;
+        this.add(PROC_THREAD_ATTRIBUTE_JOB_LIST, std::slice::from_ref(job))?;
         Ok(this)
+    }
+
+    fn add(&mut self, attribute: u32, handles: &'a [HANDLE]) -> io::Result<()> {
+        // SAFETY: the list has been prepared for as many attributes as are added. It keeps the pointer to the handles, which are
+        // there for as long as this is.
+        checked(unsafe {
+            let (at, size) = (handles.as_ptr().cast(), size_of_val(handles));
+            UpdateProcThreadAttribute(self.list, 0, attribute as usize, at, size, null_mut(), null())
+        })
     }
 }
 

@@ -75,11 +75,7 @@ fn wait() {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    clippy::zombie_processes,
-    reason = "it is started as any program would do it"
-)]
+#[expect(clippy::disallowed_methods, reason = "it is started as any program would do it")]
 fn grandchild() -> u32 {
     let mut command = command(&env::current_exe().unwrap(), "wait");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -103,8 +99,11 @@ fn start(part: &str) -> Born {
     spawn(&mut command(&env::current_exe().unwrap(), part), birth(Given::Pipe, Given::Null)).unwrap()
 }
 
+/// What a process prints, piece by piece.
+type Printed = Receiver<(StreamName, Vec<u8>)>;
+
 /// Watches a process on a thread, which gives what it prints.
-fn watched(born: Born) -> (JoinHandle<(ProcessHandle, Watched)>, Receiver<(StreamName, Vec<u8>)>) {
+fn watched(born: Born) -> (JoinHandle<(ProcessHandle, Watched)>, Printed) {
     let (told, hears) = channel();
     let Born { handle, stdout, stderr, .. } = born;
     let watcher = thread::Builder::new().spawn(move || {
@@ -133,7 +132,7 @@ fn outcome(born: Born) -> (String, usize, u32) {
 }
 
 /// The number that a process prints after `pid`.
-fn pid(hears: &Receiver<(StreamName, Vec<u8>)>) -> u32 {
+fn pid(hears: &Printed) -> u32 {
     let mut text = String::new();
     loop {
         text += &String::from_utf8(hears.recv_timeout(PATIENCE).unwrap().1).unwrap();
