@@ -46,7 +46,7 @@ const EX_USAGE: u8 = 64;
 ///
 /// When the host is gone, however it ended, `serve` does not return: the value is dropped, and then the process is
 /// killed with the children that are still in its process group, or with all that it has started where the host has given it a
-/// control group, with `Launcher::cgroup`. That takes a second at most, also where a method or
+/// control group, with `Launcher::cgroup`, and always on Windows. That takes a second at most, also where a method or
 /// a destructor does not end, and also where the plugin is stopped. A plugin that the host has told to outlive it, with
 /// `Launcher::survive_host`, waits for the next host instead; what it prints is thrown away from then on.
 ///

@@ -19,7 +19,8 @@ pub(super) fn wait(registry: &Registry) {
     // The host says it as well.
     let _ = writeln!(
         std::io::stderr(),
-        "{registry}.\nIt waits for a debugger: `gdb -p {id}` or `lldb -p {id}`, and let it continue there"
+        "{registry}.\nIt waits for a debugger: {}, and let it continue there",
+        sys::debugger_commands(id)
     );
     // Where the system does not tell, there is nothing to wait for.
     while sys::is_traced() == Some(false) {

@@ -85,7 +85,7 @@ impl Lobby {
         let (socket, record) = (directory.join(SOCKET_NAME), directory.join(RECORD_NAME));
         let listener = SocketListener::bind(&socket).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => "another plugin waits there".to_owned(),
-            _ => format!("{error}; is the path longer than some hundred bytes?"),
+            _ => error.to_string(),
         })?;
         let secret = || sys::random().map_err(|error| error.to_string());
         let secrets = Secrets::new(secret()?, secret()?);

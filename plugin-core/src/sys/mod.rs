@@ -30,8 +30,8 @@ pub(crate) use for_host::{SocketTransport, path_to_bytes, process_start_time, ra
 pub(crate) use unix::cgroup::kill_own_cgroup;
 #[cfg(unix)]
 pub(crate) use unix::listen::{
-    SocketListener, is_same_user, is_traced, let_be_traced, peer_process, private_directory, socket_file,
-    write_private,
+    SocketListener, debugger_commands, is_same_user, is_traced, let_be_traced, peer_process,
+    private_directory, socket_file, write_private,
 };
 #[cfg(unix)]
 pub(crate) use unix::outputs::Outputs;
@@ -42,8 +42,8 @@ pub(crate) use unix::{
 };
 #[cfg(windows)]
 pub(crate) use windows::listen::{
-    SocketListener, is_same_user, is_traced, let_be_traced, peer_process, private_directory, socket_file,
-    write_private,
+    SocketListener, debugger_commands, is_same_user, is_traced, let_be_traced, peer_process,
+    private_directory, socket_file, write_private,
 };
 #[cfg(windows)]
 pub(crate) use windows::outputs::Outputs;

@@ -18,6 +18,11 @@ impl SocketListener {
     /// Listens at `path`, also where a process has left its socket that has ended.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         match UnixListener::bind(path) {
+            // Only the path can be wrong here.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                let what = format!("{error}; is the path longer than some hundred bytes?");
+                Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+            }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 if UnixStream::connect(path).is_ok() {
                     return Err(error);
@@ -122,6 +127,11 @@ pub(crate) fn let_be_traced() {
     // Where there is no such rule, nothing needs to be done.
     #[cfg(target_os = "linux")]
     let _: Result<(), Errno> = rustix::process::set_ptracer(rustix::process::PTracer::Any);
+}
+
+/// How a person attaches a debugger to a process.
+pub(crate) fn debugger_commands(process: u32) -> String {
+    format!("`gdb -p {process}` or `lldb -p {process}`")
 }
 
 /// Bytes that nobody can guess.

@@ -188,6 +188,11 @@ pub(crate) fn is_traced() -> Option<bool> {
 /// Lets any process of this user debug this one, as this system does anyway.
 pub(crate) fn let_be_traced() {}
 
+/// How a person attaches a debugger to a process.
+pub(crate) fn debugger_commands(process: u32) -> String {
+    format!("`gdb -p {process}`, `windbg -p {process}` or Visual Studio")
+}
+
 /// Bytes that nobody can guess.
 ///
 /// # Errors
