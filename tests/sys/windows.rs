@@ -12,6 +12,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_PARAMETER, GetLastError, HANDLE, STATUS_ACCESS_VIOLATION, STATUS_CONTROL_C_EXIT,
@@ -50,7 +51,12 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("signal: 7", "exit code: 0xc0000006"),
     ("signal: 8", "exit code: 0xc0000094"),
     ("signal: 9", "exit code: 0xe0000009"),
+    ("signal 9", "exit code 0xe0000009"),
 ];
+
+/// How long a start may take that is to take too long: the program has to get somewhere first, which takes Wine a second
+/// where others start at the same time.
+pub const SHORT_START: Duration = Duration::from_secs(5);
 
 /// The variable that names the directory for temporary files.
 pub const TEMPORARY: &str = "TMP";
@@ -135,6 +141,12 @@ pub fn is_wine() -> bool {
         let ntdll = GetModuleHandleW(windows_sys::w!("ntdll.dll"));
         !ntdll.is_null() && GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()).is_some()
     }
+}
+
+/// How much less of something a test does that does it again and again: Wine starts a process in ten times the time.
+#[must_use]
+pub fn slowness() -> u64 {
+    if is_wine() { 10 } else { 1 }
 }
 
 /// A handle to a process, unless there is none of that id.
