@@ -1,18 +1,28 @@
-//! Plugins that tell of their starts, as the tests ask them to by a variable.
+//! What the plugins of the tests do first.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::sys;
+
 /// Names the file that takes the name of the plugin, and that name; then, where the plugin waits for another one, the file
 /// that says that it is there, and the file of the other one. A line each.
 pub const VARIABLE: &str = "TEST_STARTS";
 
-/// Does what the variable asks for, at the start of a plugin's main function.
+/// Comes first in a plugin's main function.
 ///
-/// # Errors
-/// Those of the files.
-pub fn tell() -> io::Result<()> {
+/// # Panics
+/// Where it cannot do what the tests ask for.
+pub fn begin() {
+    sys::leave_console_of_wine();
+    // Crashing on purpose must not fill a disk, or ask a person.
+    sys::leave_no_core().expect("everybody may do that");
+    tell().expect("the tests have files for it");
+}
+
+/// Does what the variable asks for.
+fn tell() -> io::Result<()> {
     let Ok(value) = std::env::var(VARIABLE) else { return Ok(()) };
     let lines: Vec<_> = value.lines().collect();
     let [file, name, meeting @ ..] = lines.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };

@@ -8,7 +8,8 @@ use std::time::Duration;
 use plugin_core::{DisconnectCause, EndKind, Handshake};
 use plugin_host::{AttachCause, AttachError, LaunchCause, Launcher, PluginProcess, ReattachInfo};
 use serde_json::Value;
-use tests::{Steward, StewardClient, sys};
+use tests::sys::{self, Told};
+use tests::{Steward, StewardClient};
 
 use crate::support::{
     House, MORTAL_HOST, PATIENCE, STEWARD, assert_says, cause, in_time, kill_hard, start,
@@ -32,9 +33,9 @@ fn to_json(info: &ReattachInfo) -> Value {
     serde_json::to_value(info).unwrap()
 }
 
-fn directory_of(info: &ReattachInfo) -> PathBuf {
-    let json = to_json(info);
-    Path::new(json["socket"].as_str().unwrap()).parent().unwrap().to_owned()
+/// Whether something is left where the plugin waits for hosts.
+fn is_there(info: &ReattachInfo) -> bool {
+    sys::is_listened_at(Path::new(to_json(info)["socket"].as_str().unwrap()))
 }
 
 /// The same record with another value in it.
@@ -77,7 +78,7 @@ fn a_plugin_that_is_left_goes_on_with_the_next_host() {
     let end = plugin.exited().unwrap();
     assert_eq!((end.kind(), end.status), (EndKind::Unknown, None));
     assert!(matches!(cause(&client.waiting().unwrap_err()), DisconnectCause::ShutDown));
-    assert!(!directory_of(&info).exists());
+    assert!(!is_there(&info));
     // It was started once.
     assert_eq!(house.diary(), format!("{}\ntold to end\ndropped\n", info.pid()));
 }
@@ -115,10 +116,10 @@ fn a_plugin_that_survives_ends_when_it_is_dropped_all_the_same() {
     let house = House::new();
     let plugin = house.launcher("", "", "").survive_host(PATIENCE).spawn().unwrap();
     let info = plugin.reattach_info().unwrap();
-    assert!(directory_of(&info).exists());
+    assert!(is_there(&info));
     drop(plugin);
     wait_until_gone(house.id());
-    assert!(!directory_of(&info).exists());
+    assert!(!is_there(&info));
     let error = refused(launcher().reattach(&info));
     assert!(matches!(error.cause(), AttachCause::Gone), "{error:?}");
     assert_says(&error, &["`steward` (process", "nobody listens there, so it has ended; launch it again"]);
@@ -133,7 +134,7 @@ fn what_a_plugin_that_crashes_leaves_is_removed() {
     wait_until_gone(plugin.id());
     assert!(steward(&plugin).waiting().unwrap_err().is_disconnected());
     drop(plugin);
-    assert!(!directory_of(&info).exists());
+    assert!(!is_there(&info));
 }
 
 /// Starts a host whose plugin outlives it, gives what the next host needs, and kills the host.
@@ -166,7 +167,7 @@ fn a_plugin_outlives_a_host_that_is_killed() {
         wait_until_gone(info.pid());
         assert!(matches!(cause(&plugin.ping().unwrap_err()), DisconnectCause::Killed));
         drop(plugin);
-        assert!(!directory_of(&info).exists());
+        assert!(!is_there(&info));
     });
 }
 
@@ -176,7 +177,7 @@ fn a_plugin_that_no_host_comes_for_ends_in_order() {
     let info = orphan(&house, Duration::from_millis(1));
     wait_until_gone(info.pid());
     assert!(house.diary().contains("dropped"));
-    assert!(!directory_of(&info).exists());
+    assert!(!is_there(&info));
     assert!(matches!(refused(launcher().reattach(&info)).cause(), AttachCause::Gone));
 }
 
@@ -273,11 +274,11 @@ impl ByHand {
         wait_for("the plugin waits for a host", || self.place.join("plugin").exists());
     }
 
-    /// Its exit status, and what it has said.
-    fn end(mut self) -> (Option<i32>, String) {
+    /// How it ended, and what it has said.
+    fn end(mut self) -> (Told, String) {
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), said)
+        (sys::told(self.child.wait().unwrap()), said)
     }
 }
 
@@ -304,7 +305,7 @@ fn a_plugin_that_was_started_by_hand_takes_hosts_until_one_ends_it() {
         drop(plugin);
 
         let (status, said) = by_hand.end();
-        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(status, Told::Code(0), "{said}");
         assert!(
             said.contains("`steward` 1.0.0 is a plugin for no named application; it offers Steward"),
             "{said}"
@@ -325,7 +326,7 @@ fn calls_of_a_plugin_that_was_started_by_hand_have_no_limit_of_time() {
         let plugin = launcher().call_timeout(Duration::ZERO).attach(&by_hand.place).unwrap();
         assert_eq!(steward(&plugin).waiting().unwrap(), 0);
         plugin.kill().unwrap();
-        assert_eq!(by_hand.end().0, None);
+        assert_eq!(by_hand.end().0, sys::told_of_signal(9));
     });
 }
 
@@ -345,13 +346,13 @@ fn what_a_plugin_has_left_that_was_killed_does_not_stand_in_the_way() {
         wait_for("the other one is there", || launcher().attach(&place).is_ok());
         // While it waits, nobody else can wait there.
         let (status, said) = ByHand::start(&house, &place).end();
-        assert_eq!(status, Some(1));
+        assert_eq!(status, Told::Code(1));
         assert!(
             said.contains("cannot wait for a host in `") && said.contains("another plugin waits there"),
             "{said}"
         );
         launcher().attach(&place).unwrap().shutdown().unwrap();
-        assert_eq!(second.end().0, Some(0));
+        assert_eq!(second.end().0, Told::Code(0));
     });
 }
 
@@ -360,9 +361,9 @@ fn a_plugin_does_not_wait_where_others_can_look() {
     let (house, directory) = (House::new(), temporary_directory());
     sys::open_to_all(directory.path());
     let (status, said) = ByHand::start(&house, directory.path()).end();
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Told::Code(1));
     assert!(said.contains("it is there, and is no directory of this user's alone"), "{said}");
     let (status, said) = ByHand::start(&house, &directory.path().join("not/there")).end();
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Told::Code(1));
     assert!(said.contains("(os error "), "{said}");
 }

@@ -16,7 +16,8 @@ fn a_plugin_that_does_not_want_to_start_says_why() {
     let house = House::new();
     let error = house.launcher("fail", "", "").spawn().unwrap_err();
     let LaunchCause::Refused { reason, .. } = error.cause() else { panic!("{error:?}") };
-    let said = format!("it does not start: {}", sys::no_such_file());
+    let missing = std::fs::read("/the/licence").unwrap_err();
+    let said = format!("it does not start: {missing}");
     assert_eq!(*reason, said);
     assert_says(&error, &[&format!("it refused: {said}"), "report that to its author"]);
     wait_until_gone(house.id());

@@ -211,6 +211,7 @@ fn host() -> Result<(), Box<dyn Error>> {
 
 fn main() -> ExitCode {
     if plugin_core::is_plugin_process() {
+        tests::starts::begin();
         return plugin_core::serve(Child::default());
     }
     match host() {

@@ -120,6 +120,7 @@ fn serve_within(runtime: std::io::Result<Runtime>, registry: Registry) -> ExitCo
 }
 
 fn main() -> ExitCode {
+    tests::starts::begin();
     let registry = Registry::new("on-tokio", "1.2.3").add(ErrandsServer::shared(Arc::new(Runner::default())));
     match std::env::args().nth(1).as_deref() {
         Some("around") => {

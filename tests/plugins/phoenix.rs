@@ -143,9 +143,7 @@ mod other {
 }
 
 fn main() -> ExitCode {
-    if tests::starts::tell().is_err() {
-        return ExitCode::FAILURE;
-    }
+    tests::starts::begin();
     let mut arguments = std::env::args().skip(1);
     let journal = arguments.next().unwrap_or_default().into();
     let version = arguments.next().unwrap_or_default();

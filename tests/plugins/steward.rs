@@ -149,6 +149,7 @@ impl Steward for House {
 }
 
 fn main() -> ExitCode {
+    tests::starts::begin();
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().unwrap_or_default();
     let house = Arc::new(House {

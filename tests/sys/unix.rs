@@ -100,6 +100,17 @@ pub fn interrupt(id: u32) {
     kill_process(process(id), Signal::INT).expect("it runs");
 }
 
+/// There is nothing to leave here.
+pub fn leave_console_of_wine() {}
+
+/// Writes to a file where others do so as well, which the system itself has take turns.
+///
+/// # Errors
+/// Those of `write`.
+pub fn in_turn(_: &fs::File, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    write()
+}
+
 /// Ends this process by a signal.
 ///
 /// # Errors
@@ -167,6 +178,12 @@ pub fn daemon(program: &str) -> Command {
     let mut command = Command::new("setsid");
     command.arg(program);
     command
+}
+
+/// Whether somebody listens at a socket that has a directory of its own, or has left that.
+#[must_use]
+pub fn is_listened_at(socket: &Path) -> bool {
+    socket.parent().expect("it is in one").exists()
 }
 
 /// Lets this user execute a file.

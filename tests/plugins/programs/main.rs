@@ -17,6 +17,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn main() -> ExitCode {
+    tests::starts::begin();
     plugin_core::serve(
         Registry::new("programs", "1.0.0")
             .add(StorageEngineServer::new(storage::Tree::default()))

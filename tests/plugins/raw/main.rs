@@ -20,6 +20,7 @@ use wire::{
 };
 
 fn main() -> ExitCode {
+    tests::starts::begin();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [behaviour, pid_file, rest @ ..] = arguments.as_slice() else { return ExitCode::FAILURE };
     let file = rest.first().map_or("", String::as_str);

@@ -16,6 +16,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn main() -> ExitCode {
+    tests::starts::begin();
     let mut registry = Registry::new("workshop", "1.0.0")
         .add(CallerServer::new(callbacks::Calling::default()))
         .add(WorkshopServer::new(objects::Bench::default()))

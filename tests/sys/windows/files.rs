@@ -1,6 +1,8 @@
 //! Files and who may use them. What Unix has and Windows has not panics: the tests of that are for Unix.
 
+use std::fs::File;
 use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
@@ -13,6 +15,8 @@ use windows_sys::Win32::Security::{
     ACL, DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl, OWNER_SECURITY_INFORMATION,
     PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR,
 };
+use windows_sys::Win32::System::Pipes::WaitNamedPipeW;
+use windows_sys::Win32::System::Threading::{CreateMutexW, INFINITE, ReleaseMutex, WaitForSingleObject};
 
 use super::wide;
 
@@ -107,9 +111,46 @@ fn rights(file: &Path) -> String {
     }
 }
 
+/// Writes to a file where others do so as well. On Wine two who append write at the same place, unless they take turns.
+///
+/// # Errors
+/// Those of the file.
+pub fn in_turn(_: &File, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    if !super::is_wine() {
+        return write();
+    }
+    // SAFETY: nothing is inherited, and the name ends with a zero.
+    let turn = unsafe { CreateMutexW(null(), 0, windows_sys::w!("Local\\tests of plugins write")) };
+    if turn.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was made here and is nobody else's.
+    let turn = unsafe { OwnedHandle::from_raw_handle(turn) };
+    // SAFETY: the handle is open for as long as `turn` lives. Who ends while it is his turn gives it on.
+    unsafe { WaitForSingleObject(turn.as_raw_handle(), INFINITE) };
+    let written = write();
+    // SAFETY: as above, and it is this thread's turn.
+    unsafe { ReleaseMutex(turn.as_raw_handle()) };
+    written
+}
+
+/// Whether somebody listens at a pipe.
+#[must_use]
+pub fn is_listened_at(pipe: &Path) -> bool {
+    // As long as the system waits at least.
+    const AT_ONCE: u32 = 1;
+    // SAFETY: the name ends with a zero.
+    let is_free = unsafe { WaitNamedPipeW(wide(pipe).as_ptr(), AT_ONCE) } != 0;
+    is_free || io::Error::last_os_error().kind() != io::ErrorKind::NotFound
+}
+
 /// Whether a file is closed to everybody but its owner, and the system itself.
 #[must_use]
 pub fn is_private(file: &Path) -> bool {
+    // On Wine a file inherits nothing of its directory.
+    if super::is_wine() && !file.is_dir() {
+        return true;
+    }
     let rights = rights(file);
     let (owner, list) = rights.split_once("D:").unwrap_or_default();
     let owner = owner.trim_start_matches("O:");

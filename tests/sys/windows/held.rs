@@ -220,7 +220,6 @@ pub fn pipes() -> Vec<usize> {
 /// # Errors
 /// None.
 pub fn cut_connections() -> io::Result<()> {
-    super::socket::leave_console_of_wine();
     for value in pipes().into_iter().filter(|value| *value > 2) {
         let handle = value as HANDLE;
         let (mut flags, mut outgoing, mut incoming, mut most) = (0, 0, 0, 0);

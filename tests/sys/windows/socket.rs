@@ -34,7 +34,7 @@ pub fn close_outputs() -> io::Result<()> {
 
 /// Wine's console is a process that inherits what the first program in it inherits, and so would hold its connection open. It
 /// ends with the last program in it.
-pub(super) fn leave_console_of_wine() {
+pub fn leave_console_of_wine() {
     if super::is_wine() {
         // SAFETY: takes nothing. The standard streams are pipes.
         unsafe { FreeConsole() };
@@ -55,7 +55,6 @@ impl Socket {
     /// # Errors
     /// None, wherever there is one.
     pub fn of_stdin() -> io::Result<Self> {
-        leave_console_of_wine();
         // SAFETY: nothing else of the plugin uses its standard input.
         Ok(Self::new(unsafe { OwnedHandle::from_raw_handle(GetStdHandle(STD_INPUT_HANDLE)) }))
     }

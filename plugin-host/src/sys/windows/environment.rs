@@ -64,14 +64,19 @@ fn order(one: &OsStr, other: &OsStr) -> Ordering {
     }
 }
 
-/// The variables that a command gives its process, as the system takes them.
+/// The variables that a command gives its process, as the system takes them, and one more or less.
 ///
 /// # Errors
 /// `InvalidInput` where a name or a value cannot be that of a variable.
-pub(super) fn block(command: &Command, clears: bool) -> io::Result<Vec<u16>> {
+pub(super) fn block(
+    command: &Command,
+    clears: bool,
+    more: (&OsStr, Option<OsString>),
+) -> io::Result<Vec<u16>> {
     let mut variables: Vec<(OsString, OsString)> =
         if clears { Vec::new() } else { std::env::vars_os().collect() };
-    for (name, value) in command.get_envs() {
+    let (name, value) = &more;
+    for (name, value) in command.get_envs().chain([(*name, value.as_deref())]) {
         variables.retain(|(other, _)| !is_same_variable(name, other));
         variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
@@ -102,7 +107,7 @@ mod tests {
     use super::*;
 
     fn texts(command: &Command, clears: bool) -> Vec<String> {
-        let block = block(command, clears).unwrap();
+        let block = block(command, clears, (OsStr::new("NONE"), None)).unwrap();
         assert!(block.ends_with(&[0, 0]));
         let text = String::from_utf16(&block).unwrap();
         text.split('\0').filter(|text| !text.is_empty()).map(str::to_owned).collect()
@@ -127,7 +132,7 @@ mod tests {
         command.env("b", "2").env("A", "1").env("_", "3").env("C", "").env("B", "4");
         assert_eq!(texts(&command, true), ["A=1", "b=4", "C=", "_=3"]);
         assert_eq!(texts(&Command::new("p"), true), [""; 0]);
-        assert_eq!(block(&Command::new("p"), true).unwrap(), [0, 0]);
+        assert_eq!(block(&Command::new("p"), true, (OsStr::new("NONE"), None)).unwrap(), [0, 0]);
     }
 
     #[test]
@@ -144,6 +149,8 @@ mod tests {
                 .filter(|text| text.to_ascii_uppercase().starts_with("PATH="))
                 .eq(["path=x"])
         );
+        let more = block(&command, false, (OsStr::new("PATH"), Some("y".into()))).unwrap();
+        assert!(String::from_utf16(&more).unwrap().contains("\0PATH=y\0"));
         command.env_remove("pAtH");
         assert!(!has(&texts(&command, false), "PATH="));
         assert!(!has(&texts(&command, true), "SYSTEMROOT="));
@@ -154,7 +161,8 @@ mod tests {
         for (name, value) in [("a=b", "c"), ("a", "b\0c"), ("a\0", "b"), ("", "a")] {
             let mut command = Command::new("p");
             command.env(name, value);
-            assert_eq!(block(&command, true).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name:?}");
+            let refused = block(&command, true, (OsStr::new("NONE"), None)).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{name:?}");
         }
     }
 }

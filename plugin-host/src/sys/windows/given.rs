@@ -1,9 +1,11 @@
 //! What a process gets as its three standard streams: handles that it inherits, and nothing else.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::null_mut;
 
+use plugin_core::__host::OUTPUTS_VARIABLE;
 use plugin_core::__host::handle::{checked, owned, wide};
 use windows_sys::Win32::Foundation::{
     DUPLICATE_SAME_ACCESS, DuplicateHandle, GENERIC_READ, GENERIC_WRITE, HANDLE, HANDLE_FLAG_INHERIT,
@@ -33,6 +35,8 @@ pub(super) struct Streams {
     pub(super) stderr: OwnedHandle,
     /// The ends that this process reads.
     pub(super) pipes: [Option<Pipe>; 2],
+    /// Other handles of those, for a process that may outlive this one: so that what it prints then does not fail.
+    readers: Vec<OwnedHandle>,
     /// Whether the process uses one that this one uses.
     pub(super) shares_any: bool,
 }
@@ -51,11 +55,23 @@ impl Streams {
         };
         let (stdout, out) = give(birth.stdout, STD_OUTPUT_HANDLE)?;
         let (stderr, err) = give(birth.stderr, STD_ERROR_HANDLE)?;
-        Ok(Self { stdin, stdout, stderr, pipes: [out, err], shares_any })
+        let pipes = [out, err];
+        let kept = pipes.iter().flatten().filter(|_| birth.may_outlive);
+        let readers = kept.map(|pipe| another(pipe.raw())).collect::<io::Result<_>>()?;
+        Ok(Self { stdin, stdout, stderr, pipes, readers, shares_any })
     }
 
-    pub(super) fn handles(&self) -> [HANDLE; 3] {
-        [&self.stdin, &self.stdout, &self.stderr].map(AsRawHandle::as_raw_handle)
+    /// All that is inherited, the three streams first.
+    pub(super) fn handles(&self) -> Vec<HANDLE> {
+        let streams = [&self.stdin, &self.stdout, &self.stderr];
+        streams.into_iter().chain(&self.readers).map(AsRawHandle::as_raw_handle).collect()
+    }
+
+    /// The variable that tells the process what else it inherits, if there is something.
+    pub(super) fn variable(&self) -> (&'static OsStr, Option<OsString>) {
+        let handles = self.readers.iter().map(|reader| format!("{:x}", reader.as_raw_handle().addr()));
+        let text = handles.collect::<Vec<_>>().join(":");
+        (OsStr::new(OUTPUTS_VARIABLE), (!text.is_empty()).then(|| text.into()))
     }
 }
 
@@ -76,6 +92,11 @@ fn shared(which: STD_HANDLE, shares_any: &mut bool) -> io::Result<OwnedHandle> {
         return null(if which == STD_INPUT_HANDLE { GENERIC_READ } else { GENERIC_WRITE });
     }
     *shares_any = true;
+    another(handle)
+}
+
+/// Another handle of something, which is inherited.
+fn another(handle: HANDLE) -> io::Result<OwnedHandle> {
     let mut other = null_mut();
     // SAFETY: this process is always there, and the system finds out whether the handle is open. The new one is for this
     // function.

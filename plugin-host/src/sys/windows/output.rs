@@ -30,6 +30,13 @@ const READ_LEN: u32 = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Pipe(OwnedHandle);
 
+impl Pipe {
+    /// For functions of the system, while this is there.
+    pub(super) fn raw(&self) -> HANDLE {
+        self.0.as_raw_handle()
+    }
+}
+
 /// Both ends of a pipe that nobody else can reach. The other one is inherited, and waits as printing programs expect it.
 pub(super) fn pipe() -> io::Result<(Pipe, OwnedHandle)> {
     let number = u128::from_le_bytes(random()?);

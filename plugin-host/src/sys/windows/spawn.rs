@@ -30,11 +30,11 @@ use crate::process::{Birth, Born};
 pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     let program = wide_path(&find(command)?)?;
     let line = command_line(command.get_program(), command.get_args())?;
-    let environment = block(command, birth.clears_environment)?;
     let directory = command.get_current_dir().map(wide).transpose()?;
-    let may_outlive = birth.may_outlive;
+    let (may_outlive, clears_environment) = (birth.may_outlive, birth.clears_environment);
     let shares_stdin = birth.stdin.is_none();
     let streams = Streams::new(birth)?;
+    let environment = block(command, clears_environment, streams.variable())?;
 
     let mut flags = CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     if !shares_stdin {
@@ -64,8 +64,8 @@ struct What {
     line: Vec<u16>,
     environment: Vec<u16>,
     directory: Option<Vec<u16>>,
-    /// Standard input, output and error.
-    handles: [HANDLE; 3],
+    /// Standard input, output and error, and what else is inherited.
+    handles: Vec<HANDLE>,
     /// Where it is from the beginning: there is no moment in which it would stay when this process is killed.
     job: Job,
 }
@@ -96,7 +96,7 @@ impl What {
     fn start(&self, flags: u32) -> io::Result<Started> {
         let job = self.job.raw();
         let attributes = Attributes::new(&self.handles, &job)?;
-        let [stdin, stdout, stderr] = self.handles;
+        let [stdin, stdout, stderr] = *self.handles.first_chunk().ok_or(io::ErrorKind::InvalidInput)?;
         let info = STARTUPINFOEXW {
             StartupInfo: STARTUPINFOW {
                 cb: size_of::<STARTUPINFOEXW>() as u32,
@@ -141,7 +141,7 @@ struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    fn new(handles: &'a [HANDLE; 3], job: &'a HANDLE) -> io::Result<Self> {
+    fn new(handles: &'a [HANDLE], job: &'a HANDLE) -> io::Result<Self> {
         const COUNT: u32 = 2;
         let mut size = 0;
         // SAFETY: no room is given, so nothing but the size is written. It fails for that.
