@@ -4,9 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Result;
-use crate::machine::thread_times;
 use crate::plugin;
 use crate::rounds::{Figure, Measure};
+use crate::sys::thread_times;
 
 /// Calls, and then a pause in which nothing should run.
 pub(crate) struct Idle {

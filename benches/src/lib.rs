@@ -21,6 +21,7 @@ pub mod report;
 mod rounds;
 pub mod stats;
 mod stream;
+mod sys;
 mod tasks;
 mod throughput;
 
@@ -37,10 +38,14 @@ pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>
 
 /// The `main` of the benchmark, in all the processes that it starts.
 pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if lifecycle::is_child(&arguments) {
+        lifecycle::sleep();
+        return ExitCode::SUCCESS;
+    }
     if plugin_core::is_plugin_process() {
         return lifecycle::serve().unwrap_or_else(|| plugin_core::serve(plugin::Echoing));
     }
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let first = arguments.first().map_or_else(|| OsStr::new(""), OsString::as_os_str);
     let outcome = if first == raw::MODE {
         raw::serve(&arguments[1..])

@@ -1,9 +1,9 @@
 //! What a plugin takes while nobody calls it.
 
 use crate::Result;
-use crate::machine::{field, read};
 use crate::plugin;
 use crate::rounds::{Figure, Measure};
+use crate::sys::Footprint;
 
 /// A plugin after its first call, which has made it start a thread for calls.
 pub(crate) struct Memory;
@@ -19,10 +19,7 @@ impl Measure for Memory {
     fn plugin(&self) -> Result<Vec<f64>> {
         let (plugin, client) = plugin::start()?;
         plugin::call(&client, &[0; 16])?;
-        let folder = format!("/proc/{}", plugin.id());
-        // Its own pages: those of the executable and its libraries are shared with other processes.
-        let memory = field(&read(&format!("{folder}/smaps_rollup"))?, "Anonymous:")?;
-        let threads = field(&read(&format!("{folder}/status"))?, "Threads:")?;
+        let Footprint { memory, threads } = Footprint::of(plugin.id())?;
         plugin.shutdown()?;
         Ok(vec![memory, threads])
     }

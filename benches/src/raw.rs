@@ -1,18 +1,15 @@
-//! The limit: the same bytes over a bare Unix socket to another process, and nothing else.
+//! The limit: the same bytes over a bare Unix socket to another process, and nothing else. On Windows it is a bare pipe.
 //!
 //! A message is its length in four bytes and then its bytes, written at once and read with as few reads as
 //! the kernel allows, into memory that is used again unless the measure says otherwise.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use tempfile::TempDir;
-
 use crate::Result;
+use crate::sys::{self, Connection, Meeting};
 
 /// The argument that makes this program the other end.
 pub const MODE: &str = "raw";
@@ -20,7 +17,7 @@ pub const MODE: &str = "raw";
 const PAIR: &str = "pair";
 /// Follows [`MODE`]: the standard input is a connection, over which bytes go one way.
 const BULK: &str = "bulk";
-/// Follows [`MODE`]: the standard input is a socket that takes connections.
+/// Follows [`MODE`]: there are many connections, and the address where.
 const LISTEN: &str = "listen";
 
 const HEAD: usize = size_of::<u32>();
@@ -31,14 +28,14 @@ const PIECE: usize = 256 * 1024;
 
 /// A connection that sends and receives messages.
 pub struct Socket {
-    stream: UnixStream,
+    stream: Connection,
     request: Vec<u8>,
     reply: Vec<u8>,
 }
 
 impl Socket {
     /// Always sends `payload`, whose encoding is made here and not in each exchange.
-    fn new(stream: UnixStream, payload: &[u8]) -> Result<Self> {
+    fn new(stream: Connection, payload: &[u8]) -> Result<Self> {
         let length = u32::try_from(payload.len())?;
         let request = [&length.to_le_bytes(), payload].concat();
         Ok(Self { stream, request, reply: Vec::new() })
@@ -64,8 +61,6 @@ impl Socket {
         match self.stream.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err("a message arrived that nobody waits for".into()),
-            // It had not read all that was sent to it.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -83,7 +78,7 @@ impl Socket {
 
 /// Reads one message with its head into the front of `buffer`, and gives the length of both; `None` at the
 /// end. Nothing of a next message may be on its way.
-fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+fn receive(stream: &mut Connection, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
     let mut got = 0;
     let mut whole = HEAD;
     while got < whole {
@@ -112,7 +107,7 @@ fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<Option<u
 /// The process at the other end; killed when dropped.
 pub struct Peer {
     child: Child,
-    _folder: Option<TempDir>,
+    _meeting: Option<Meeting>,
 }
 
 impl Peer {
@@ -131,39 +126,36 @@ impl Peer {
         Ok(())
     }
 
-    /// Starts a process that has one end of a socket pair as its standard input.
+    /// Starts a process that has one end of a connection as its standard input.
     pub fn pair(payload: &[u8]) -> Result<(Self, Socket)> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let child = spawn(PAIR, theirs.into())?;
-        Ok((Self { child, _folder: None }, Socket::new(ours, payload)?))
+        let (ours, theirs) = sys::pair()?;
+        let child = spawn(PAIR, OsStr::new(""), theirs)?;
+        Ok((Self { child, _meeting: None }, Socket::new(ours, payload)?))
     }
 
     /// Starts a process that serves each of `count` connections with a thread of its own.
     pub fn connections(count: usize, payload: &[u8]) -> Result<(Self, Vec<Socket>)> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("socket");
-        // It listens before the process is there, so that nobody waits for anybody.
-        let child = spawn(LISTEN, UnixListener::bind(&path)?.into())?;
-        let peer = Self { child, _folder: Some(folder) };
-        let connect = |_| Socket::new(UnixStream::connect(&path)?, payload);
-        let sockets = (0..count).map(connect).collect::<Result<_>>()?;
-        Ok((peer, sockets))
+        let (mut meeting, stdin) = Meeting::new()?;
+        let child = spawn(LISTEN, &meeting.address(), stdin)?;
+        let sockets = (0..count).map(|_| Socket::new(meeting.connect()?, payload)).collect::<Result<_>>();
+        let peer = Self { child, _meeting: Some(meeting) };
+        Ok((peer, sockets?))
     }
 }
 
 /// A connection over which bytes go one way.
 pub struct Bulk {
     _peer: Peer,
-    stream: UnixStream,
+    stream: Connection,
     piece: Vec<u8>,
 }
 
 impl Bulk {
     /// Starts a process that sends and takes as many bytes as it is told.
     pub fn start() -> Result<Self> {
-        let (stream, theirs) = UnixStream::pair()?;
-        let child = spawn(BULK, theirs.into())?;
-        Ok(Self { _peer: Peer { child, _folder: None }, stream, piece: vec![0; PIECE] })
+        let (stream, theirs) = sys::pair()?;
+        let child = spawn(BULK, OsStr::new(""), theirs)?;
+        Ok(Self { _peer: Peer { child, _meeting: None }, stream, piece: vec![0; PIECE] })
     }
 
     /// Has the other end send so many bytes, and reads them.
@@ -185,7 +177,7 @@ fn request(count: u64, to_us: bool) -> [u8; 8] {
     (count << 1 | u64::from(to_us)).to_le_bytes()
 }
 
-fn write_all(stream: &mut UnixStream, piece: &[u8], mut count: u64) -> io::Result<()> {
+fn write_all(stream: &mut Connection, piece: &[u8], mut count: u64) -> io::Result<()> {
     while count > 0 {
         let most = usize::try_from(count).map_or(piece.len(), |count| count.min(piece.len()));
         stream.write_all(&piece[..most])?;
@@ -194,7 +186,7 @@ fn write_all(stream: &mut UnixStream, piece: &[u8], mut count: u64) -> io::Resul
     Ok(())
 }
 
-fn read_all(stream: &mut UnixStream, piece: &mut [u8], mut count: u64) -> io::Result<()> {
+fn read_all(stream: &mut Connection, piece: &mut [u8], mut count: u64) -> io::Result<()> {
     while count > 0 {
         let most = usize::try_from(count).map_or(piece.len(), |count| count.min(piece.len()));
         match stream.read(&mut piece[..most])? {
@@ -214,33 +206,29 @@ impl Drop for Peer {
 }
 
 #[expect(clippy::disallowed_methods, reason = "what it is compared with must not be a plugin")]
-fn spawn(mode: &str, stdin: OwnedFd) -> io::Result<Child> {
-    Command::new(std::env::current_exe()?).args([MODE, mode]).stdin(Stdio::from(stdin)).spawn()
+fn spawn(mode: &str, address: &OsStr, stdin: Stdio) -> io::Result<Child> {
+    Command::new(std::env::current_exe()?).args([MODE, mode]).arg(address).stdin(stdin).spawn()
 }
 
 /// The other end's `main`.
 pub fn serve(arguments: &[OsString]) -> Result<()> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-    match arguments.first().and_then(|mode| mode.to_str()) {
-        Some(PAIR) => Ok(echo(stdin.into())?),
-        Some(BULK) => Ok(bulk(stdin.into())?),
-        Some(LISTEN) => {
-            let listener = UnixListener::from(stdin);
-            loop {
-                let (stream, _) = listener.accept()?;
-                thread::Builder::new().spawn(move || {
-                    if let Err(error) = echo(stream) {
-                        eprintln!("benches {MODE}: a connection failed: {error}");
-                    }
-                })?;
-            }
-        }
-        _ => Err("`raw` is for the benchmark itself, which starts it with a socket".into()),
+    match (arguments.first().and_then(|mode| mode.to_str()), arguments.get(1)) {
+        (Some(PAIR), _) => Ok(echo(Connection::from_stdin()?)?),
+        (Some(BULK), _) => Ok(bulk(Connection::from_stdin()?)?),
+        (Some(LISTEN), Some(address)) => Ok(Meeting::serve(address, |stream| {
+            let serve = || {
+                if let Err(error) = echo(stream) {
+                    eprintln!("benches {MODE}: a connection failed: {error}");
+                }
+            };
+            thread::Builder::new().spawn(serve).map(drop)
+        })?),
+        _ => Err("`raw` is for the benchmark itself, which starts it with a connection".into()),
     }
 }
 
 /// Gives back each message until the other side closes.
-fn echo(mut stream: UnixStream) -> io::Result<()> {
+fn echo(mut stream: Connection) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(length) = receive(&mut stream, &mut buffer)? {
         stream.write_all(&buffer[..length])?;
@@ -249,7 +237,7 @@ fn echo(mut stream: UnixStream) -> io::Result<()> {
 }
 
 /// Sends and takes as many bytes as it is told until the other side closes.
-fn bulk(mut stream: UnixStream) -> io::Result<()> {
+fn bulk(mut stream: Connection) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     let mut request = [0; 8];
     while stream.read_exact(&mut request).is_ok() {

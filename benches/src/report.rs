@@ -74,12 +74,12 @@ pub fn circumstances(machine: &Machine, seconds: f64, quick: bool, disturbance: 
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "\n{} round(s) in {:.0} s on {} × {}, Linux {}: median (lowest to highest) of the rounds{}.",
+        "\n{} round(s) in {:.0} s on {} × {}, {}: median (lowest to highest) of the rounds{}.",
         disturbance.len(),
         seconds,
         machine.cores,
         machine.processor,
-        machine.kernel,
+        machine.system,
         if quick { "; a quick run, too short to conclude from" } else { "" },
     );
     let foreign: Vec<_> = disturbance.iter().map(|round| round.foreign).collect();

@@ -17,6 +17,7 @@ use crate::cases::Bystander;
 use crate::held::Held;
 use crate::memory::{heap, peak_of, resident};
 use crate::support::{PATIENCE, in_time, start, wait_for, wait_until};
+use crate::sys::strays;
 
 /// How often the bystander is called: all the time, but for a pause that leaves the processors to the case.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -46,6 +47,8 @@ pub(crate) struct Baseline {
     stop: Sender<()>,
     held: Held,
     files: Vec<String>,
+    /// Processes that the system has started for the bystander, as Windows does for a console.
+    strays: Vec<String>,
     heap: Cell<usize>,
     resident: Cell<usize>,
 }
@@ -83,6 +86,7 @@ impl Baseline {
             stop,
             held: Held::now(),
             files: files(),
+            strays: strays(),
             heap: Cell::new(heap()),
             resident: Cell::new(resident()),
         }
@@ -122,10 +126,10 @@ impl Baseline {
 
     /// Waits until nothing of a case is left.
     fn check_left(&self, title: &str) {
-        let mut last = (Held::now(), files(), processes());
-        let expected = (self.held, self.files.clone(), Vec::new());
+        let mut last = (Held::now(), files(), strays());
+        let expected = (self.held, self.files.clone(), self.strays.clone());
         let is_clean = wait_until(Instant::now() + PATIENCE, || {
-            last = (Held::now(), files(), processes());
+            last = (Held::now(), files(), strays());
             last == expected
         });
         assert!(is_clean, "{title}: {last:?} is left instead of {expected:?}");
@@ -166,30 +170,6 @@ fn files() -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
-}
-
-/// The processes that have come from this one and are not its children: what a plugin left behind, say. They have its
-/// directory for temporary files.
-fn processes() -> Vec<String> {
-    let variable = format!("TMPDIR={}", std::env::temp_dir().display());
-    let own = std::process::id().to_string();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name == own || !name.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        // Processes end meanwhile, and those of others are not to be seen.
-        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        let is_ours = environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes());
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // Behind the name, which may have spaces: the state, then the parent.
-        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1));
-        if is_ours && parent != Some(&own) {
-            found.push(stat.chars().take(40).collect());
-        }
-    }
-    found
 }
 
 fn more(now: usize, before: &Cell<usize>) -> usize {

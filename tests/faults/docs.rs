@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::{env, fs};
 
 use crate::support::root;
-use crate::table::{Deed, GROUPS};
+use crate::table::{GROUPS, Windows};
 
 /// Between these lines stands what is made here.
 const BEGIN: &str =
@@ -15,13 +15,15 @@ fn table() -> String {
     let mut text = String::new();
     for group in GROUPS {
         let mut line = |args: std::fmt::Arguments<'_>| writeln!(text, "{args}").unwrap();
-        line(format_args!("\n### {}\n\n| | what happens | what comes of it |\n|--:|---|---|", group.title));
+        line(format_args!("\n### {}\n", group.title));
+        line(format_args!("| | what happens | what comes of it | on Windows |\n|--:|---|---|---|"));
         for case in group.cases {
-            let outcome = match case.deed {
-                Deed::Run(_) | Deed::Draw(_) => case.outcome.to_owned(),
-                Deed::Excluded(why) => format!("not tried: {why}"),
+            let windows = match case.windows {
+                Windows::Same => "the same".to_owned(),
+                Windows::Outcome(outcome) => outcome.to_owned(),
+                Windows::Excluded(why) => format!("not tried: {why}"),
             };
-            line(format_args!("| {} | {} | {outcome} |", case.number, case.title));
+            line(format_args!("| {} | {} | {} | {windows} |", case.number, case.title, case.outcome));
         }
     }
     text + "\n"

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use plugin_core::DisconnectCause;
-use plugin_host::{Launcher, Output};
+use plugin_host::Output;
 use tests::{Echo, EchoClient, Shapes, ShapesClient};
 
 use crate::cases::session;
@@ -15,6 +15,7 @@ use crate::memory::peak_of;
 use crate::support::{
     EMBEDDED_HOST, RAW, Raw, assert_says, cause, child_id, temporary_directory, wait_until_gone,
 };
+use crate::sys;
 
 /// How much memory a flood of lines may cost the host, in KiB. A mebibyte of each stream may wait, and as much may be on
 /// its way.
@@ -35,14 +36,15 @@ pub(crate) fn pings_without_end() {
     raw.wait_until_gone();
 }
 
-/// A plugin that gives its stdout and stderr back is none the worse.
+/// A plugin that gives its stdout and stderr back, or never had them, is none the worse.
 pub(crate) fn no_stdout_and_stderr() {
     let raw = Raw::new();
-    let mut command = Command::new("/bin/sh");
     let directory = temporary_directory();
-    let script = r#"exec "$0" "closes nothing" "$1" >&- 2>&-"#;
-    command.args(["-c", script, RAW]).arg(directory.path().join("pid"));
-    for mut launcher in [raw.launcher("closes stdout and stderr"), Launcher::from_command(command)] {
+    let words = |command: &mut Command| {
+        command.arg("closes nothing").arg(directory.path().join("pid"));
+    };
+    let without = sys::without_outputs(RAW, words);
+    for mut launcher in [Some(raw.launcher("closes stdout and stderr")), without].into_iter().flatten() {
         let plugin = launcher.spawn().unwrap();
         let echo: EchoClient = plugin.client().unwrap();
         for number in 0..10 {

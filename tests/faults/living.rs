@@ -1,28 +1,26 @@
 //! Hosts and plugins that end, and hosts in circumstances that this one cannot be in.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plugin_host::{Launcher, PluginProcess, ShutdownError};
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use plugin_host::{PluginProcess, ShutdownError};
+use tests::sys::{go_on, is_stopped, stop};
 use tests::{Crash, CrashClient, Echo, EchoClient, Mishap};
 
+use crate::cases::hosts::kill_host;
 use crate::flowing::output_of;
 use crate::frames::at_once;
 use crate::support::{
     EMBEDDED_HOST, ODD_HOST, RAW, Raw, SHORT, WELL_BEHAVED, assert_says, crashing, kill_hard, start,
     temporary_directory, wait_for, wait_until_gone, well_behaved,
 };
+use crate::sys;
 
 /// How often plugins end and start again in a single run of the table, in each of the ways, on each of some threads.
 const ROUNDS: u64 = 2;
-
-/// A user that owns nothing, whose processes and threads are counted apart from those of others.
-const NOBODY: u32 = 64_321;
 
 /// How long a host is stopped: longer than the limit of its calls.
 const STOPPED: Duration = Duration::from_millis(600);
@@ -92,15 +90,14 @@ fn starts_and_ends() {
     }
 }
 
-/// A plugin that neither listens to the message that it is to end nor to `SIGTERM`.
+/// A plugin that neither listens to the message that it is to end nor, where there is such a thing, to `SIGTERM`.
 pub(crate) fn deaf_plugin() {
     let directory = temporary_directory();
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", r#"trap "" TERM; exec "$0" "ignores shutdown" "$1""#, RAW]);
-    command.arg(directory.path().join("pid"));
-    let plugin = Launcher::from_command(command).shutdown_timeout(SHORT).spawn().unwrap();
-    let pid = Pid::from_raw(i32::try_from(plugin.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    let words = |command: &mut Command| {
+        command.arg("ignores shutdown").arg(directory.path().join("pid"));
+    };
+    let plugin = sys::deaf(RAW, words).shutdown_timeout(SHORT).spawn().unwrap();
+    sys::ask_to_end(plugin.id());
     let error = plugin.shutdown().unwrap_err();
     assert!(matches!(error, ShutdownError::TimedOut { .. }), "{error:?}");
     assert_says(&error, &["did not end within 1s and was killed"]);
@@ -141,16 +138,14 @@ pub(crate) fn no_more_to_be_had() {
     // Where this user may do so, by another one, who may not look into the folder of the programs.
     let directory = temporary_directory();
     let programs = [ODD_HOST, WELL_BEHAVED].map(|program| {
-        let copy = directory.path().join(program.rsplit('/').next().unwrap());
+        let copy = directory.path().join(Path::new(program).file_name().unwrap());
         fs::copy(program, &copy).unwrap();
         copy
     });
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    sys::open_directory(directory.path());
     let mut command = Command::new(&programs[0]);
     command.arg("lacks threads").arg(&programs[1]);
-    if getuid().is_root() {
-        command.uid(NOBODY);
-    }
+    sys::as_nobody(&mut command);
     let text = output_of(&mut command);
     let refused = text.lines().find_map(|line| line.strip_prefix("refused ")).unwrap();
     assert!(refused.parse::<u64>().unwrap() > 2, "{text}");
@@ -175,20 +170,25 @@ pub(crate) fn host_that_is_stopped() {
         let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
         let plugin: u32 = lines.next().unwrap().unwrap().parse().unwrap();
         let ids = if with_plugin { vec![host.id(), plugin] } else { vec![host.id()] };
-        ids.iter().for_each(|id| send(*id, Signal::STOP));
-        for id in &ids {
-            let stat = format!("/proc/{id}/stat");
-            wait_for("it is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
-        }
+        ids.iter().copied().for_each(stop);
+        ids.iter().for_each(|id| wait_for("it is stopped", || is_stopped(*id)));
         let since = Instant::now();
         wait_for("the calls have no time left", || since.elapsed() > STOPPED);
-        ids.iter().rev().for_each(|id| send(*id, Signal::CONT));
+        ids.iter().rev().copied().for_each(go_on);
         host.stdin.take().unwrap().write_all(b"\n").unwrap();
         let text: Vec<_> = lines.map(|line| line.unwrap()).collect();
         assert!(host.wait().unwrap().success(), "{text:?}");
         assert!(text.contains(&"others 0".to_owned()) && text.contains(&"echo Ok(7)".to_owned()), "{text:?}");
         wait_until_gone(plugin);
     }
+}
+
+/// A host that is killed while its plugin, and a child of that, are stopped: neither can do anything about itself.
+pub(crate) fn host_of_a_stopped_plugin_with_a_child() {
+    kill_host(&["child"], 2, |ids| {
+        ids.iter().copied().for_each(stop);
+        ids.iter().for_each(|id| wait_for("it is stopped", || is_stopped(*id)));
+    });
 }
 
 /// A host that kills, shuts down and drops a plugin whose process id belongs to another process by then. It is in a
@@ -210,8 +210,4 @@ pub(crate) fn process_id_used_again() {
     }
     let text = output_of(unshare().args([ODD_HOST, "meets its id again", WELL_BEHAVED]));
     assert_eq!(text, "kill Ok(())\nshutdown Ok(())\nthe other one runs\n".repeat(3), "{text}");
-}
-
-fn send(id: u32, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
 }

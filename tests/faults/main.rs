@@ -38,6 +38,8 @@ mod supervised;
 #[path = "../it/support.rs"]
 mod support;
 #[cfg(test)]
+mod sys;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod watch;

@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "counting what is allocated takes a global allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[global_allocator]
@@ -67,7 +66,5 @@ pub(crate) fn peak_of<R>(run: impl FnOnce() -> R) -> (R, usize) {
 
 /// How much memory the system gives this process, in KiB, with stacks and what the allocator keeps.
 pub(crate) fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    usize::try_from(tests::sys::memory(std::process::id())).expect("it fits into the memory")
 }

@@ -9,6 +9,7 @@ use crate::cases::kills::Random;
 use crate::check::{Baseline, Report};
 use crate::docs;
 use crate::support::{wait_for, well_behaved};
+use crate::sys;
 use crate::table::{Case, Deed, GROUPS};
 use crate::watch;
 
@@ -52,6 +53,7 @@ fn chosen() -> Vec<(&'static str, &'static Case)> {
 }
 
 fn do_cases(soak: Option<Duration>) -> ExitCode {
+    sys::gather_descendants();
     // What is made once for the process, such as the table of events, is made here.
     well_behaved(&["early"]).spawn().map(drop).unwrap();
     wait_for("the threads of the first plugin end", || crate::held::Held::now().threads == 1);
@@ -78,13 +80,16 @@ fn once(baseline: &Baseline, seed: u64) -> bool {
     let mut done = 0;
     for (_, case) in chosen() {
         print_title(case);
+        if let Some(why) = sys::exclusion(case) {
+            println!("       not done here: {why}");
+            continue;
+        }
         match run(baseline, case, &mut Random::new(seed)) {
-            None => println!("       excluded"),
-            Some(Ok(report)) => {
+            Ok(report) => {
                 done += 1;
                 print_report(&report);
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 println!("       FAILED: {error}");
                 failed.push(case.number);
             }
@@ -97,7 +102,8 @@ fn once(baseline: &Baseline, seed: u64) -> bool {
 /// Does the chosen cases in random order until the time is over or one fails.
 fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
     let (begin, mut random) = (Instant::now(), Random::new(seed));
-    let cases = chosen();
+    let mut cases = chosen();
+    cases.retain(|(_, case)| sys::exclusion(case).is_none());
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     let mut worst = Report::default();
     let mut calls = 0;
@@ -105,8 +111,7 @@ fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
     while begin.elapsed() < time && !cases.is_empty() {
         let (group, case) = cases[usize::try_from(random.below(cases.len() as u64)).unwrap()];
         match run(baseline, case, &mut random) {
-            None => continue,
-            Some(Ok(report)) => {
+            Ok(report) => {
                 *totals.entry(group).or_default() += 1;
                 calls += report.calls;
                 worst.slowest = worst.slowest.max(report.slowest);
@@ -114,7 +119,7 @@ fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
                 worst.peak = worst.peak.max(report.peak);
                 worst.resident = worst.resident.max(report.resident);
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 print_title(case);
                 println!("       FAILED after {:.0?}: {error}", begin.elapsed());
                 println!(
@@ -139,14 +144,13 @@ fn soak_for(baseline: &Baseline, time: Duration, seed: u64) -> bool {
     true
 }
 
-fn run(baseline: &Baseline, case: &Case, random: &mut Random) -> Option<Result<Report, String>> {
+fn run(baseline: &Baseline, case: &Case, random: &mut Random) -> Result<Report, String> {
     match case.deed {
-        Deed::Run(run) => Some(baseline.check(case.title, run)),
+        Deed::Run(run) => baseline.check(case.title, run),
         Deed::Draw(run) => {
             let mut random = Random::new(random.below(u64::MAX));
-            Some(baseline.check(case.title, move || run(&mut random)))
+            baseline.check(case.title, move || run(&mut random))
         }
-        Deed::Excluded(_) => None,
     }
 }
 

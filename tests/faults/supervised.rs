@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use plugin_core::{CallError, Delivery, DisconnectCause};
 use plugin_host::{Event, Events, Launcher, Policy, SupervisedPlugin, WhileDown};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tests::{
     Crash, CrashClient, Echo, EchoClient, Journal, JournalClient, Mishap, Phoenix, PhoenixClient,
@@ -222,7 +221,7 @@ pub(crate) fn stopped_by_a_signal() {
     let plugin = well_behaved(&[]).supervise(policy).unwrap();
     let echo: EchoClient = plugin.client().unwrap();
     let first = plugin.id().unwrap();
-    kill_process(Pid::from_raw(first.cast_signed()).unwrap(), Signal::STOP).unwrap();
+    tests::sys::stop(first);
     wait_until_gone(first);
     assert_eq!(echo.number(7).unwrap(), 7);
     plugin.shutdown().unwrap();

@@ -14,11 +14,20 @@ pub(crate) enum Deed {
     Run(fn()),
     /// With choices at random.
     Draw(fn(&mut Random)),
-    /// Nothing, and why.
-    Excluded(&'static str),
 }
 
-use Deed::{Draw, Excluded, Run};
+use Deed::{Draw, Run};
+
+/// What is different on Windows.
+#[derive(Clone, Copy)]
+pub(crate) enum Windows {
+    /// Nothing.
+    Same,
+    /// What comes of it.
+    Outcome(&'static str),
+    /// It is not done, and why.
+    Excluded(&'static str),
+}
 
 /// A thing that a plugin, a host or the system does, and what comes of it.
 pub(crate) struct Case {
@@ -27,6 +36,9 @@ pub(crate) struct Case {
     /// What comes of it, for docs/faults.md.
     pub(crate) outcome: &'static str,
     pub(crate) deed: Deed,
+    pub(crate) windows: Windows,
+    /// Why it is not done under Wine, where Windows does otherwise.
+    pub(crate) wine: Option<&'static str>,
 }
 
 /// Cases that belong together.
@@ -36,7 +48,24 @@ pub(crate) struct Group {
 }
 
 const fn case(number: u32, title: &'static str, outcome: &'static str, deed: Deed) -> Case {
-    Case { number, title, outcome, deed }
+    Case { number, title, outcome, deed, windows: Windows::Same, wine: None }
+}
+
+impl Case {
+    /// On Windows something else comes of it.
+    const fn windows(self, outcome: &'static str) -> Self {
+        Self { windows: Windows::Outcome(outcome), ..self }
+    }
+
+    /// It is not done on Windows.
+    const fn not_on_windows(self, why: &'static str) -> Self {
+        Self { windows: Windows::Excluded(why), ..self }
+    }
+
+    /// Wine does not do as Windows does.
+    const fn not_under_wine(self, why: &'static str) -> Self {
+        Self { wine: Some(why), ..self }
+    }
 }
 
 pub(crate) const GROUPS: &[Group] = &[
@@ -74,6 +103,9 @@ const START: &[Case] = &[
             files::paths_that_name_no_file();
             files::a_script_that_is_no_plugin();
         }),
+    )
+    .windows(
+        "`NotFound`, `NotAFile`, `WrongFormat`: each says what to do; no file there is marked as a program or names an interpreter",
     ),
     case(
         4,
@@ -184,8 +216,13 @@ const START: &[Case] = &[
          the daemon is killed, whatever it does",
         Run(|| {
             flowing::daemon();
-            groups::a_plugin_that_crashes_leaves_nothing();
+            if tests::sys::CHILDREN_CAN_LEAVE {
+                groups::a_plugin_that_crashes_leaves_nothing();
+            }
         }),
+    )
+    .windows(
+        "the daemon is in the plugin's job object, which nothing leaves, and is killed with it",
     ),
 ];
 
@@ -217,7 +254,8 @@ const CALLS: &[Case] = &[
     }),
     case(20, "it touches memory that is not its own", "`EndKind::Crashed`, signal 11", {
         Run(|| crash::end_by("Signal(11)"))
-    }),
+    })
+    .windows("`EndKind::Crashed`, code 0xC0000005"),
     case(
         21,
         "it overflows the stack, of the thread of the call or of another one",
@@ -226,7 +264,8 @@ const CALLS: &[Case] = &[
             crash::end_by("StackOverflow");
             crash::end_by("StackOverflowOnThread");
         }),
-    ),
+    )
+    .not_under_wine("the exit status of a thread without stack is 0"),
     case(22, "it wants more memory than there is", "`EndKind::OutOfMemory`", {
         Run(|| crash::end_by("OutOfMemory"))
     }),
@@ -235,7 +274,8 @@ const CALLS: &[Case] = &[
         "a signal ends it: an illegal instruction, a bus error, an arithmetic error, SIGTERM",
         "`EndKind::Crashed` or `Signal` with the number",
         Run(|| ["Signal(4)", "Signal(7)", "Signal(8)", "Signal(15)"].into_iter().for_each(crash::end_by)),
-    ),
+    )
+    .windows("`EndKind::Crashed` with the code of the exception; of Ctrl-C `Signal` with the code 0xC000013A"),
     case(
         24,
         "it is killed while a hundred threads wait for it",
@@ -480,7 +520,8 @@ const FLOW: &[Case] = &[
                 stall::a_stopped_plugin_answers_no_ping_and_can_be_ended,
             ]);
         }),
-    ),
+    )
+    .windows("the same, when it is suspended"),
     case(63, "it closes its connection and lives on", "`DisconnectCause::ClosedConnection`; killed", {
         Run(|| frames::sessions(&["closes"]))
     }),
@@ -490,7 +531,8 @@ const FLOW: &[Case] = &[
         "it ends one direction of its connection",
         "as if it had closed both",
         Run(flowing::one_direction_only),
-    ),
+    )
+    .not_on_windows("a named pipe ends in both directions or in none"),
     case(
         66,
         "it floods stderr with 64 MiB without lines, of escape sequences, NULs and no UTF-8",
@@ -510,13 +552,15 @@ const FLOW: &[Case] = &[
         Run(|| {
             frames::at_once(&[session::child_keeps_everything, crash::children]);
         }),
-    ),
+    )
+    .windows("the end is known at once, by the process; all that came from it is killed with its job object"),
     case(
         69,
         "the host is in a program that does not ignore SIGPIPE, and its plugin receives no more",
         "an error; no signal",
         Run(flowing::broken_pipe_in_a_host_of_another_language),
-    ),
+    )
+    .not_on_windows("there are no signals"),
 ];
 
 const LIFE: &[Case] = &[
@@ -532,13 +576,17 @@ const LIFE: &[Case] = &[
                 hosts::the_value_of_a_plugin_is_dropped_when_its_host_is_killed,
             ]);
         }),
+    )
+    .windows(
+        "the plugin and its children are in a job object, which ends with the host; what the plugin has yet to do is not done",
     ),
     case(
         71,
-        "the same with a job object",
-        "",
-        Excluded("job objects are of Windows, which is not supported yet"),
-    ),
+        "the same, while the plugin and a child of it are stopped and cannot do anything about it",
+        "the system wakes the plugin, which ends with its group",
+        Run(living::host_of_a_stopped_plugin_with_a_child),
+    )
+    .windows("both are in the job object that ends with the host"),
     case(
         72,
         "the host panics, exits, returns from `main`, forgets its plugin or drops things in another order",
@@ -574,18 +622,27 @@ const LIFE: &[Case] = &[
                 crash::hang,
             ]);
         }),
+    )
+    .windows(
+        "the same; there is no SIGTERM",
     ),
     case(
         77,
         "it has ended, and its process id is used again, before it is killed, shut down or dropped",
         "nobody else is signalled",
         Run(living::process_id_used_again),
+    )
+    .not_on_windows(
+        "the id of a process is not used again while somebody has a handle to it, as the host has",
     ),
     case(
         78,
         "something else of the host waits for its children, or SIGCHLD is ignored",
         "`EndKind::Unknown`; all else as ever",
         Run(living::others_wait_for_the_plugin),
+    )
+    .not_on_windows(
+        "who has a handle to a process learns its end, whoever else does",
     ),
     case(79, "the thread that started it ends", "nothing", Run(living::started_by_a_short_thread)),
     case(
@@ -593,6 +650,9 @@ const LIFE: &[Case] = &[
         "the host has no descriptors, processes or threads left",
         "`LaunchCause::Setup` or `Spawn`, at each step of a start; plugins that run go on",
         Run(living::no_more_to_be_had),
+    )
+    .not_on_windows(
+        "a process may have millions of handles and threads, and memory is gone before",
     ),
     case(
         81,
@@ -609,6 +669,9 @@ const LIFE: &[Case] = &[
         "the host forks, and the copy drops what it has",
         "nothing: the plugin belongs to the original",
         Run(living::host_that_forks),
+    )
+    .not_on_windows(
+        "there is no `fork`",
     ),
     case(
         83,

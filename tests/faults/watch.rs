@@ -1,12 +1,11 @@
 //! The process outside: it starts the host that the faults are done to, and sees it end, crash or hang.
 
 use std::env;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::support::{temporary_directory, wait_until};
+use crate::sys;
 
 /// Set for the process inside.
 const INSIDE: &str = "FAULTS_INSIDE";
@@ -18,11 +17,6 @@ const TABLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Panics of cases that fail would read the symbols of the program, and keep them.
 const BACKTRACE: (&str, &str) = ("RUST_BACKTRACE", "0");
 
-/// Keeps glibc from holding on to memory that was given back, so that what a case leaves can be told from that: each large
-/// piece has a mapping of its own, and there is one heap for all threads.
-const MALLOC: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
-
 /// Whether this is the process inside.
 pub(crate) fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
@@ -32,14 +26,10 @@ pub(crate) fn is_inside() -> bool {
 pub(crate) fn run(soak: Option<Duration>) -> ExitCode {
     // All temporary files of the host and its plugins are here, and the name tells its plugins from all other processes.
     let directory = temporary_directory();
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    sys::open_directory(directory.path());
     let mut command = Command::new(env::current_exe().unwrap());
-    command
-        .args(env::args_os().skip(1))
-        .env(INSIDE, "1")
-        .env("TMPDIR", directory.path())
-        .envs(MALLOC)
-        .envs([BACKTRACE]);
+    command.args(env::args_os().skip(1)).env(INSIDE, "1").envs([BACKTRACE]);
+    sys::keep_files_in(&mut command, directory.path());
     #[expect(clippy::disallowed_methods, reason = "this is a host and not a plugin")]
     let mut host = command.spawn().unwrap();
     let deadline = Instant::now() + TABLE_TIMEOUT + soak.unwrap_or_default();

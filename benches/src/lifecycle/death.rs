@@ -7,10 +7,11 @@ use plugin_core::EndKind;
 use plugin_host::Launcher;
 
 use super::plugin::{Mortal, MortalClient, launcher, launcher_of_parent};
-use super::{kill, measured, pause};
+use super::{measured, pause};
 use crate::Result;
 use crate::raw::Peer;
 use crate::rounds::{Figure, Measure};
+use crate::sys::{kill, kill_left};
 
 const PAYLOAD: [u8; 16] = *b"sixteen bytes...";
 
@@ -61,7 +62,7 @@ impl Measure for Death {
             kill(plugin.id())?;
             let (result, end) = caller.join().map_err(|_| "the caller panicked")?;
             if child > 0 {
-                kill(child)?;
+                kill_left(child)?;
             }
             let known = result.as_ref().err().and_then(|error| error.process_end()).map(|end| end.kind());
             if !matches!(known, Some(EndKind::Killed)) {

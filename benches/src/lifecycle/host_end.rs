@@ -2,19 +2,16 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, pidfd_open, set_child_subreaper, waitid};
-
 use super::plugin::{Mortal, MortalClient, launcher};
-use super::{kill, measured, pause, pid};
+use super::{measured, pause};
 use crate::Result;
 use crate::raw::Peer;
 use crate::rounds::{Figure, Measure};
+use crate::sys::{Orphan, adopt_orphans, kill};
 
 /// The argument that makes this executable the host that is killed.
 pub(crate) const MODE: &str = "host";
@@ -24,7 +21,7 @@ const PLUGIN: &str = "plugin";
 const BARE: &str = "bare";
 
 /// Ten times as long as a plugin may take to notice that its host is gone.
-const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Kills a host, from the signal until the process that it had started is gone.
 pub(crate) struct HostEnd {
@@ -37,11 +34,9 @@ impl HostEnd {
     }
 
     fn sample(&self, mode: &str) -> Result<Vec<f64>> {
-        // The orphans become children of this process, which waits for them: nobody else is to have them.
-        let own = pid(std::process::id())?;
-        set_child_subreaper(Some(own))?;
+        adopt_orphans(true)?;
         let values = measured(self.samples, || once(mode));
-        set_child_subreaper(None)?;
+        adopt_orphans(false)?;
         values
     }
 }
@@ -73,27 +68,22 @@ fn once(mode: &str) -> Result<Duration> {
     let Ok(id) = line.trim().parse() else {
         return Err(format!("the host that is to be killed ended: {}", host.wait()?).into());
     };
-    let orphan = pidfd_open(pid(id)?, PidfdFlags::empty())?;
+    let orphan = Orphan::watch(id)?;
     pause();
     let begin = Instant::now();
     kill(host.id())?;
-    let is_gone = poll(&mut [PollFd::new(&orphan, PollFlags::IN)], Some(&PATIENCE))? > 0;
+    let is_gone = orphan.wait(PATIENCE)?;
     let took = begin.elapsed();
     // First, since its children become ours by its end.
     host.wait()?;
     if !is_gone {
         kill(id)?;
     }
-    reap(&orphan)?;
+    orphan.reap()?;
     if !is_gone {
         return Err(format!("process {id} outlived its host by {PATIENCE:?}").into());
     }
     Ok(took)
-}
-
-fn reap(orphan: &OwnedFd) -> Result<()> {
-    waitid(WaitId::PidFd(orphan.as_fd()), WaitIdOptions::EXITED)?;
-    Ok(())
 }
 
 /// The host's `main`: starts a process, prints its id and waits to be killed.

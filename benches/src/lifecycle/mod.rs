@@ -12,14 +12,12 @@ mod swap;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::Result;
 use crate::rounds::Measure;
 use crate::stats::quantile;
 
 pub(crate) use self::host_end::{MODE as HOST_MODE, serve as serve_host};
-pub(crate) use self::plugin::serve;
+pub(crate) use self::plugin::{is_child, serve, sleep};
 
 /// Puts two above the 99th percentile of a round.
 const SAMPLES: usize = 200;
@@ -53,15 +51,6 @@ fn measured(samples: usize, mut once: impl FnMut() -> Result<Duration>) -> Resul
         micros.push(once()?.as_secs_f64() * 1e6);
     }
     Ok(vec![quantile(&micros, 0.5), quantile(&micros, 0.99)])
-}
-
-/// Ends a process that has not been waited for, as nobody can prevent.
-fn kill(id: u32) -> Result<()> {
-    Ok(kill_process(pid(id)?, Signal::KILL)?)
-}
-
-fn pid(id: u32) -> Result<Pid> {
-    Ok(i32::try_from(id).ok().and_then(Pid::from_raw).ok_or("not the id of a process")?)
 }
 
 fn pause() {

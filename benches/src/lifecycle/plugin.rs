@@ -1,15 +1,17 @@
 //! The plugin that is ended.
 
-use std::os::unix::process::CommandExt;
+use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use plugin_core::{AnyError, Hooks, Registry, plugin_interface};
 use plugin_host::Launcher;
 
 use crate::Result;
+use crate::sys::leave;
 
 /// The argument that makes this executable, started as a plugin, this plugin.
 const MODE: &str = "mortal";
@@ -17,6 +19,12 @@ const MODE: &str = "mortal";
 const PARENT: &str = "parent";
 /// Follows [`MODE`]: the plugin hands over its state when it is replaced.
 const HEIR: &str = "heir";
+
+/// Follows [`MODE`]: this is the child of the plugin.
+const CHILD: &str = "child";
+
+/// How long the child lives: longer than a plugin is measured, in which nothing needs it any more.
+const LIFE: Duration = Duration::from_secs(60);
 
 /// Is ended while it is called.
 #[plugin_interface]
@@ -113,7 +121,7 @@ pub(crate) fn serve() -> Option<ExitCode> {
         Some(PARENT) => match start_child() {
             Ok(child) => child,
             Err(error) => {
-                eprintln!("benches {MODE}: cannot start `sleep`: {error}");
+                eprintln!("benches {MODE}: cannot start a child: {error}");
                 return Some(ExitCode::FAILURE);
             }
         },
@@ -131,6 +139,22 @@ pub(crate) fn serve() -> Option<ExitCode> {
 /// Starts a process that holds on to everything that this one has. In its own group it does not end with this one.
 #[expect(clippy::disallowed_methods, reason = "it is no plugin")]
 fn start_child() -> std::io::Result<u32> {
+    let mut command = Command::new(std::env::current_exe()?);
+    leave(&mut command);
     // The connection is still the standard input, which is inherited as the outputs are.
-    Command::new("sleep").arg("60").process_group(0).spawn().map(|child| child.id())
+    command.args([MODE, CHILD]).spawn().map(|child| child.id())
+}
+
+/// Whether this process is the child of the plugin: it looks like the plugin itself, since it has its standard input.
+pub(crate) fn is_child(arguments: &[OsString]) -> bool {
+    matches!(arguments, [mode, child] if mode == MODE && child == CHILD)
+}
+
+/// The child's `main`.
+pub(crate) fn sleep() {
+    let end = Instant::now() + LIFE;
+    // It may wake up for no reason.
+    while Instant::now() < end {
+        thread::park_timeout(LIFE);
+    }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use plugin_host::{Event, Events, Policy, Supervisor};
 
 use super::plugin::{Mortal, MortalClient, launcher};
-use super::{kill, measured, pause};
+use super::{measured, pause};
 use crate::Result;
 use crate::raw::Peer;
 use crate::rounds::{Figure, Measure};
+use crate::sys::kill;
 
 const PAYLOAD: [u8; 16] = *b"sixteen bytes...";
 
