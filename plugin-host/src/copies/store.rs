@@ -170,7 +170,9 @@ impl Store {
         };
         let is_free = locks::try_take(&file, Kind::Alone)?;
         if is_free {
-            file.unlock()?;
+            // At once, also where a process that is being forked has the file as well. It is closed in any case, which unlocks
+            // it where this fails, as on Wine.
+            let _ = file.unlock();
         }
         Ok(is_free)
     }
