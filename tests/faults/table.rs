@@ -275,7 +275,9 @@ const CALLS: &[Case] = &[
         "`EndKind::Crashed` or `Signal` with the number",
         Run(|| ["Signal(4)", "Signal(7)", "Signal(8)", "Signal(15)"].into_iter().for_each(crash::end_by)),
     )
-    .windows("`EndKind::Crashed` with the code of the exception; of Ctrl-C `Signal` with the code 0xC000013A"),
+    .windows(
+        "`EndKind::Crashed` with the code of the exception; of Ctrl-C `Signal` with the code 0xC000013A",
+    ),
     case(
         24,
         "it is killed while a hundred threads wait for it",

@@ -85,7 +85,8 @@ fn what_differs_per_system_stands_in_sys_of_the_tests_too() {
             let with_reason = ["unix", "windows"].map(|system| format!("#[cfg_attr({system}, ignore = \""));
             let is_allowed = with_reason.iter().any(|begin| line.starts_with(begin))
                 || is_left_out && line == "#[cfg(unix)]";
-            let differs = ["(unix", "(windows", "target_os", "std::os::", "rustix::", " nix::", "windows_sys::"];
+            let differs =
+                ["(unix", "(windows", "target_os", "std::os::", "rustix::", " nix::", "windows_sys::"];
             let differs = differs.iter().any(|word| line.contains(word));
             assert!(is_allowed || !differs || path.ends_with("debugger.rs"), "{}: {line}", path.display());
         }

@@ -56,8 +56,11 @@ pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"MZ\x90\0\0\0", "a program for Wi
 /// Whether [`link`] makes a link, which follows its file.
 pub const HAS_LINKS: bool = true;
 
-/// The error of who wants to write to a program that runs.
-pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::ExecutableFileBusy;
+/// Whether it is the error of who wants to write to a program that runs.
+#[must_use]
+pub fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ExecutableFileBusy
+}
 
 /// Whether a child of a plugin can have left it, so that it does not end with it.
 pub const CHILDREN_CAN_LEAVE: bool = true;

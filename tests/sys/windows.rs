@@ -15,9 +15,10 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, GetLastError, HANDLE, STATUS_ACCESS_VIOLATION, STATUS_CONTROL_C_EXIT,
-    STATUS_ILLEGAL_INSTRUCTION, STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO,
-    STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW, WAIT_OBJECT_0,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE,
+    GetLastError, HANDLE, STATUS_ACCESS_VIOLATION, STATUS_CONTROL_C_EXIT, STATUS_ILLEGAL_INSTRUCTION,
+    STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW,
+    WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::Debug::{
@@ -121,8 +122,12 @@ pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"\x7fELF\x02\x01\x01\0", "a progr
 /// Whether [`link`] makes a link, which follows its file.
 pub const HAS_LINKS: bool = false;
 
-/// The error of who wants to write to a program that runs.
-pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::PermissionDenied;
+/// Whether it is the error of who wants to write to a program that runs.
+#[must_use]
+pub fn is_in_use(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    matches!(code, Some(ERROR_SHARING_VIOLATION | ERROR_ACCESS_DENIED | ERROR_USER_MAPPED_FILE))
+}
 
 /// A job has no way out.
 pub const CHILDREN_CAN_LEAVE: bool = false;
