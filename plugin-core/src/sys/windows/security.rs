@@ -253,7 +253,7 @@ impl Access {
             // SAFETY: entries of these kinds begin so, and the SID begins where the last field stands.
             let (mask, sid) = unsafe { ((*entry).Mask, (&raw mut (*entry).SidStart).cast()) };
             let is_for_others = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
-            Some(Entry { allows: header.AceType == ACCESS_ALLOWED, mask, is_for_others, sid })
+            Some(Entry { allows, mask, is_for_others, sid })
         });
         Some(entries.collect())
     }
