@@ -53,6 +53,8 @@ impl fmt::Display for CrashReport {
 impl CrashReport {
     fn status(&self) -> String {
         match (self.exit_code, self.signal) {
+            // As Windows has them, for which everybody looks in this form.
+            (Some(code @ ..0), _) => format!(" (exit code {:#x})", code.cast_unsigned()),
             (Some(code), _) => format!(" (exit status {code})"),
             (None, Some(signal)) => format!(" (signal {signal})"),
             (None, None) => String::new(),
