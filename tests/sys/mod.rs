@@ -32,7 +32,8 @@ pub enum Told {
 pub fn relative(path: &Path) -> PathBuf {
     // What they have in common is at least the root, or the drive.
     let current = std::env::current_dir().expect("there is one");
-    let shared = current.components().zip(path.components()).take_while(|(here, there)| here == there).count();
+    let shared =
+        current.components().zip(path.components()).take_while(|(here, there)| here == there).count();
     let up = current.components().skip(shared).map(|_| Component::ParentDir);
     up.chain(path.components().skip(shared)).collect()
 }

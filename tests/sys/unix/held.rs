@@ -134,7 +134,8 @@ impl Worker {
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         let tasks = fs::read_dir("/proc/self/task").expect("the system tells it").flatten();
-        let is_it = |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim_end() == name);
+        let is_it =
+            |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim_end() == name);
         tasks.map(|task| task.path()).find(is_it).map(Self)
     }
 

@@ -18,9 +18,7 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
 use windows_sys::Win32::System::Pipes::GetNamedPipeInfo;
-use windows_sys::Win32::System::ProcessStatus::{
-    GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS,
-};
+use windows_sys::Win32::System::ProcessStatus::{GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetProcessHandleCount, GetThreadDescription, GetThreadTimes, OpenThread,
     PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, THREAD_QUERY_LIMITED_INFORMATION,
@@ -111,7 +109,9 @@ impl Worker {
     /// That of this name.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        let id = thread_ids(std::process::id()).into_iter().find(|id| thread_name(*id).as_deref() == Some(name))?;
+        let id = thread_ids(std::process::id())
+            .into_iter()
+            .find(|id| thread_name(*id).as_deref() == Some(name))?;
         // SAFETY: takes numbers only, and the handle is nobody else's.
         let handle = unsafe { OpenThread(THREAD_QUERY_LIMITED_INFORMATION, 0, id) };
         // SAFETY: as above.
@@ -173,13 +173,7 @@ pub fn memory(id: u32) -> u64 {
     counters.cb = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
     let size = counters.cb;
     // SAFETY: the handle is open, and the system writes no more than the size that it is told.
-    let told = unsafe {
-        GetProcessMemoryInfo(
-            process.as_raw_handle(),
-            &raw mut counters,
-            size,
-        )
-    };
+    let told = unsafe { GetProcessMemoryInfo(process.as_raw_handle(), &raw mut counters, size) };
     assert!(told != 0, "{}", io::Error::last_os_error());
     // What is committed for it alone, whatever the name says.
     counters.PagefileUsage as u64 / 1024
@@ -226,13 +220,8 @@ pub fn cut_connections() -> io::Result<()> {
         // SAFETY: all four are writable. What uses the handle finds that it is gone, which is the purpose, and ends the
         // process before there is another one of the same value.
         unsafe {
-            let is_named = GetNamedPipeInfo(
-                handle,
-                &raw mut flags,
-                &raw mut outgoing,
-                &raw mut incoming,
-                &raw mut most,
-            );
+            let is_named =
+                GetNamedPipeInfo(handle, &raw mut flags, &raw mut outgoing, &raw mut incoming, &raw mut most);
             if is_named != 0 && GetFileType(handle) != FILE_TYPE_UNKNOWN {
                 CloseHandle(handle);
             }
