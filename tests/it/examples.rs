@@ -32,9 +32,7 @@ fn run(command: &str, data: &Path) -> Output {
 
 /// An example that has been built.
 fn built(example: &str) -> PathBuf {
-    Path::new(crate::support::WELL_BEHAVED)
-        .with_file_name("examples")
-        .join(format!("{example}{EXE_SUFFIX}"))
+    Path::new(crate::support::WELL_BEHAVED).with_file_name("examples").join(format!("{example}{EXE_SUFFIX}"))
 }
 
 /// Runs an example that has been built.

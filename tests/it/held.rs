@@ -15,11 +15,7 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn now() -> Self {
         let id = std::process::id();
-        Self {
-            threads: sys::threads(id),
-            descriptors: sys::descriptors(),
-            children: sys::children(id).len(),
-        }
+        Self { threads: sys::threads(id), descriptors: sys::descriptors(), children: sys::children(id).len() }
     }
 }
 

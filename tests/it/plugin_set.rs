@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use plugin_core::Handshake;
 use plugin_host::{
-    BrokenCause, BrokenPlugin, ClientError, CrashReport, LaunchCause, PluginSet, PluginSetBuilder, Policy, SetError,
-    SwapError,
+    BrokenCause, BrokenPlugin, ClientError, CrashReport, LaunchCause, PluginSet, PluginSetBuilder, Policy,
+    SetError, SwapError,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -107,8 +107,16 @@ fn manifests_and_executables_are_found_and_other_files_are_none_of_the_sets_busi
     fs::write(inside("README.md"), "no plugin").unwrap();
     fs::write(inside("notes.json"), "{}").unwrap();
     fs::create_dir(inside("folder")).unwrap();
-    fs::write(inside("named.plugin.json"), json!({ "program": format!("kv-crashing{EXE_SUFFIX}"), "name": "a crash" }).to_string()).unwrap();
-    fs::write(inside("off.plugin.json"), json!({ "program": format!("kv-off{EXE_SUFFIX}"), "enabled": false }).to_string()).unwrap();
+    fs::write(
+        inside("named.plugin.json"),
+        json!({ "program": format!("kv-crashing{EXE_SUFFIX}"), "name": "a crash" }).to_string(),
+    )
+    .unwrap();
+    fs::write(
+        inside("off.plugin.json"),
+        json!({ "program": format!("kv-off{EXE_SUFFIX}"), "enabled": false }).to_string(),
+    )
+    .unwrap();
     link(WELL_BEHAVED, program("kv-off"));
 
     let set = plugins.builder().pattern("kv-*").build().unwrap();
@@ -132,7 +140,8 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     fs::write(inside("typo.plugin.json"), r#"{ "program": "x", "agrs": [] }"#).unwrap();
     fs::write(inside("empty.plugin.json"), "").unwrap();
     fs::write(inside("gone.plugin.json"), r#"{ "program": "gone" }"#).unwrap();
-    fs::write(inside("twice.plugin.json"), json!({ "program": CRASHING, "name": "good" }).to_string()).unwrap();
+    fs::write(inside("twice.plugin.json"), json!({ "program": CRASHING, "name": "good" }).to_string())
+        .unwrap();
     fs::write(program("x-empty"), "").unwrap();
     sys::make_executable(&program("x-empty"));
     fs::create_dir(program("x-folder")).unwrap();
@@ -191,7 +200,10 @@ fn take(broken: &mut BTreeMap<PathBuf, BrokenPlugin>, path: &Path, says: &[&str]
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "Windows has neither modes nor pipes among its files, and links for administrators only")]
+#[cfg_attr(
+    windows,
+    ignore = "Windows has neither modes nor pipes among its files, and links for administrators only"
+)]
 fn files_of_kinds_that_unix_has_are_broken_as_well() {
     let plugins = Plugins::new();
     let inside = |name: &str| plugins.directory().join(name);

@@ -95,7 +95,11 @@ fn a_program_is_overwritten_while_it_runs() {
         let mut launcher = installed.launcher();
         let old = launcher.spawn().unwrap();
         let copy = executable(&old);
-        assert!(copy.starts_with(installed.copies()) && copy.file_name() == installed.program().file_name(), "{}", copy.display());
+        assert!(
+            copy.starts_with(installed.copies()) && copy.file_name() == installed.program().file_name(),
+            "{}",
+            copy.display()
+        );
         let mut file = File::options().write(true).truncate(true).open(installed.program()).unwrap();
         file.write_all(&fs::read(CRASHING).unwrap()).unwrap();
         drop(file);

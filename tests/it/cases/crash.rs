@@ -53,11 +53,7 @@ pub(crate) const ENDS: &[(Mishap, Status, &[&str])] = &[
     (Mishap::Signal(9), Status::Signal(9), &["was killed", "(signal: 9"]),
     (Mishap::Exit(0), Status::Code(0), &["ended by itself"]),
     (Mishap::Exit(3), Status::Code(3), &["failed (exit status: 3)"]),
-    (
-        Mishap::StackOverflow,
-        Status::Overflow,
-        &["it overflowed its stack (", "has overflowed its stack"],
-    ),
+    (Mishap::StackOverflow, Status::Overflow, &["it overflowed its stack (", "has overflowed its stack"]),
     (
         Mishap::StackOverflowOnThread,
         Status::Overflow,
