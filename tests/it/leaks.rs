@@ -70,6 +70,8 @@ fn main() {
         let directory = support::temporary_directory();
         let manifest = |name: &str, program: &str| {
             let path = directory.path().join(format!("{name}.plugin.json"));
+            // With its drive, where there are some.
+            let program = std::path::absolute(program).expect("it is a path");
             std::fs::write(path, format!(r#"{{ "program": {program:?} }}"#)).expect("it is writable");
         };
         manifest("good", support::WELL_BEHAVED);
