@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plugin_core::{CallError, Result};
-use tests::{Caller, Counter, Workshop, WorkshopClient};
+use tests::{Caller, Counter, Workshop, WorkshopClient, sys};
 
 use crate::cases::within::{self, DEEPEST, launch};
 use crate::support::{SHORT, assert_says, in_time, start, wait_for};
@@ -24,7 +24,7 @@ fn a_panic_of_a_callback_unwinds_where_it_was_lent_and_nothing_else_notices() {
         let (plugin, caller) = launch();
         let held = start({
             let caller = caller.clone();
-            move || caller.visit(100_000, &mut |_, _| true)
+            move || caller.visit(100_000 / sys::slowness(), &mut |_, _| true)
         });
         for round in 0..20 {
             let unwound = catch_unwind(AssertUnwindSafe(|| {

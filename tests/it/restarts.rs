@@ -52,8 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn work() {
-    let restarts =
-        std::env::var("SOAK_RESTARTS").ok().map_or(RESTARTS, |text| text.parse().expect("a number"));
+    let restarts = std::env::var("SOAK_RESTARTS")
+        .ok()
+        .map_or(RESTARTS / sys::slowness(), |text| text.parse().expect("a number"));
     let nest = temporary_directory();
     let empty = Held::now();
     let start = Instant::now();
