@@ -17,7 +17,10 @@ use support::{House, PATIENCE, wait_for, well_behaved};
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.
-    well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
+    let first = well_behaved(&["early"]).spawn().expect("a plugin that behaves starts");
+    // Also for this thread, which waits for the reply itself.
+    first.client::<EchoClient>().expect("it has an echo").number(1).expect("it answers");
+    drop(first);
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
 
     check("plugins that are left and taken over", || {
