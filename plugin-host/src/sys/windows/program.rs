@@ -52,14 +52,15 @@ pub(crate) fn blames_a_file(error: &io::Error) -> bool {
 /// The file of the program that a command starts.
 ///
 /// # Errors
-/// `NotFound`, and what the system says of what is no program, where it is a batch file.
+/// What the system says of a file that is missing, and of one that is no program where it is a batch file.
 pub(super) fn find(command: &Command) -> io::Result<PathBuf> {
     let name = Path::new(command.get_program());
     let file = if is_bare(name) { search(name, command) } else { Some(program_file(name)) };
+    let refused = |code: u32| io::Error::from_raw_os_error(code.cast_signed());
     // Without the dots and spaces at the end that the system does not see.
-    let file = std::path::absolute(file.ok_or(io::ErrorKind::NotFound)?)?;
+    let file = std::path::absolute(file.ok_or_else(|| refused(ERROR_FILE_NOT_FOUND))?)?;
     if is_batch_file(&file) {
-        return Err(io::Error::from_raw_os_error(ERROR_BAD_EXE_FORMAT.cast_signed()));
+        return Err(refused(ERROR_BAD_EXE_FORMAT));
     }
     Ok(file)
 }
@@ -290,10 +291,12 @@ mod tests {
         fs::write(directory.path().join("my-tool.exe"), "").unwrap();
         for name in ["my-tool", "my-tool.exe"] {
             let mut command = Command::new(name);
-            assert_eq!(find(&command).unwrap_err().kind(), io::ErrorKind::NotFound);
+            let missing = find(&command).unwrap_err();
+            assert!(missing.kind() == io::ErrorKind::NotFound && blames_a_file(&missing), "{missing:?}");
             command.env("Path", directory.path());
             assert_eq!(find(&command).unwrap(), directory.path().join("my-tool.exe"));
         }
+        assert!(blames_a_file(&find(&Command::new("")).unwrap_err()));
         let found = find(&Command::new("cmd")).unwrap();
         assert!(
             found.to_string_lossy().to_lowercase().ends_with(r"\system32\cmd.exe"),
