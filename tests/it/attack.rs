@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::env;
 
+use tests::sys;
+
 use crate::cases::kills::{Random, attack};
 use crate::support::in_time;
 
@@ -13,7 +15,7 @@ const ROUNDS: u64 = 200;
 fn each_call_ends_once_and_tells_the_truth_when_the_plugin_is_killed() {
     let number = |name, unless_set| env::var(name).ok().map_or(unless_set, |text| text.parse().unwrap());
     let seed = number("ATTACK_SEED", u64::from(std::process::id()));
-    let rounds = number("ATTACK_ROUNDS", ROUNDS);
+    let rounds = number("ATTACK_ROUNDS", ROUNDS / sys::slowness());
     println!("ATTACK_SEED={seed}");
     in_time("the attack", move || {
         let mut random = Random::new(seed);

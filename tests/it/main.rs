@@ -86,6 +86,8 @@ mod streams;
 mod supervision;
 #[cfg(test)]
 mod swapping;
+// It reads the sources, which are the same on each system.
+#[cfg(unix)]
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -23,6 +23,11 @@ use crate::support::{
     wait_for, wait_until_gone,
 };
 
+/// A path with its drive, where there are some, since those of the directory may be on another one.
+fn absolute(program: &str) -> PathBuf {
+    std::path::absolute(program).unwrap()
+}
+
 /// A directory of plugins, each of which tells of its starts.
 struct Plugins {
     above: TempDir,
@@ -57,7 +62,7 @@ impl Plugins {
         let mut lines = vec![self.beside("starts").display().to_string(), name.to_owned()];
         lines.extend(files);
         let env = json!({ starts::VARIABLE: lines.join("\n") });
-        let manifest = json!({ "program": program, "args": arguments, "env": env });
+        let manifest = json!({ "program": absolute(program), "args": arguments, "env": env });
         fs::write(self.manifest(name), manifest.to_string()).unwrap();
     }
 
@@ -140,14 +145,17 @@ fn broken_plugins_are_told_and_do_not_disturb_the_others() {
     fs::write(inside("typo.plugin.json"), r#"{ "program": "x", "agrs": [] }"#).unwrap();
     fs::write(inside("empty.plugin.json"), "").unwrap();
     fs::write(inside("gone.plugin.json"), r#"{ "program": "gone" }"#).unwrap();
-    fs::write(inside("twice.plugin.json"), json!({ "program": CRASHING, "name": "good" }).to_string())
-        .unwrap();
+    fs::write(
+        inside("twice.plugin.json"),
+        json!({ "program": absolute(CRASHING), "name": "good" }).to_string(),
+    )
+    .unwrap();
     fs::write(program("x-empty"), "").unwrap();
     sys::make_executable(&program("x-empty"));
     fs::create_dir(program("x-folder")).unwrap();
     fs::copy(WELL_BEHAVED, program("x-open")).unwrap();
     sys::open_to_all(&program("x-open"));
-    fs::write(inside("open.plugin.json"), json!({ "program": CRASHING }).to_string()).unwrap();
+    fs::write(inside("open.plugin.json"), json!({ "program": absolute(CRASHING) }).to_string()).unwrap();
     sys::open_to_all(&inside("open.plugin.json"));
 
     let builder = plugins.builder().pattern("x-*");

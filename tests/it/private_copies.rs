@@ -89,7 +89,7 @@ fn a_program_is_overwritten_while_it_runs() {
         // What it is for: the system lets nobody write to a program that runs.
         let direct = Launcher::new(installed.program()).spawn().unwrap();
         let refused = File::options().write(true).open(installed.program()).map(drop).unwrap_err();
-        assert_eq!(refused.kind(), sys::PROGRAM_IN_USE);
+        assert!(sys::is_in_use(&refused), "{refused:?}");
         direct.shutdown().unwrap();
 
         let mut launcher = installed.launcher();
@@ -237,7 +237,8 @@ fn a_copy_is_started_like_the_program_itself() {
     }
     let plugin = { launcher.env_clear().env("ONLY", "this") }.spawn().unwrap();
     let environment = plugin.client::<SurroundingsClient>().unwrap().environment().unwrap();
-    assert_eq!(environment.into_iter().collect::<Vec<_>>(), [("ONLY".to_owned(), "this".to_owned())]);
+    let environment = environment.into_iter().filter(|(name, _)| !sys::is_from_the_system(name));
+    assert_eq!(environment.collect::<Vec<_>>(), [("ONLY".to_owned(), "this".to_owned())]);
 }
 
 #[test]

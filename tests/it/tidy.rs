@@ -7,8 +7,13 @@ use crate::support::root;
 
 /// The source files of a package, with their paths from the root and their texts without comments.
 fn sources(package: &str) -> Vec<(PathBuf, String)> {
+    files(root().join(package).join("src"))
+}
+
+/// The same below a folder.
+fn files(folder: PathBuf) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join(package).join("src")];
+    let mut folders = vec![folder.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -22,7 +27,7 @@ fn sources(package: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(files.len() > 5, "no sources in {package}");
+    assert!(files.len() > 5, "no sources in {}", folder.display());
     files
 }
 
@@ -63,6 +68,27 @@ fn what_differs_per_system_stands_in_sys_only() {
                 .iter()
                 .any(|cfg| code.contains(cfg));
             assert!(is_sys || is_test(&path) || !has, "{} differs per system", path.display());
+        }
+    }
+}
+
+/// A test that has nothing to look at on a system says why; one that cannot be built there is left out by its module.
+#[test]
+fn what_differs_per_system_stands_in_sys_of_the_tests_too() {
+    for (path, code) in files(root().join("tests")) {
+        // `ui` has what the compiler is given.
+        if path.iter().any(|part| part == "sys" || part == "ui" || part == "tidy.rs") {
+            continue;
+        }
+        let is_left_out = path.ends_with("main.rs") && is_test(&path);
+        for line in code.lines().map(str::trim) {
+            let with_reason = ["unix", "windows"].map(|system| format!("#[cfg_attr({system}, ignore = \""));
+            let is_allowed = with_reason.iter().any(|begin| line.starts_with(begin))
+                || is_left_out && line == "#[cfg(unix)]";
+            let differs =
+                ["(unix", "(windows", "target_os", "std::os::", "rustix::", " nix::", "windows_sys::"];
+            let differs = differs.iter().any(|word| line.contains(word));
+            assert!(is_allowed || !differs || path.ends_with("debugger.rs"), "{}: {line}", path.display());
         }
     }
 }

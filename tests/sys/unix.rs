@@ -14,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
@@ -24,6 +25,9 @@ pub use limits::*;
 
 /// Nothing is said in another way.
 pub(super) const WORDS: &[(&str, &str)] = &[];
+
+/// How long a start may take that is to take too long: the program has to get somewhere first.
+pub const SHORT_START: Duration = Duration::from_secs(1);
 
 /// The variable that names the directory for temporary files.
 pub const TEMPORARY: &str = "TMPDIR";
@@ -52,11 +56,20 @@ pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"MZ\x90\0\0\0", "a program for Wi
 /// Whether [`link`] makes a link, which follows its file.
 pub const HAS_LINKS: bool = true;
 
-/// The error of who wants to write to a program that runs.
-pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::ExecutableFileBusy;
+/// Whether it is the error of who wants to write to a program that runs.
+#[must_use]
+pub fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ExecutableFileBusy
+}
 
 /// Whether a child of a plugin can have left it, so that it does not end with it.
 pub const CHILDREN_CAN_LEAVE: bool = true;
+
+/// How much less of something a test does that does it again and again.
+#[must_use]
+pub fn slowness() -> u64 {
+    1
+}
 
 /// Whether this is Windows as Wine has it.
 #[must_use]

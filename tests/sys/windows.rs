@@ -12,11 +12,13 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, GetLastError, HANDLE, STATUS_ACCESS_VIOLATION, STATUS_CONTROL_C_EXIT,
-    STATUS_ILLEGAL_INSTRUCTION, STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO,
-    STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW, WAIT_OBJECT_0,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE,
+    GetLastError, HANDLE, STATUS_ACCESS_VIOLATION, STATUS_CONTROL_C_EXIT, STATUS_ILLEGAL_INSTRUCTION,
+    STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW,
+    WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::Debug::{
@@ -50,7 +52,12 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("signal: 7", "exit code: 0xc0000006"),
     ("signal: 8", "exit code: 0xc0000094"),
     ("signal: 9", "exit code: 0xe0000009"),
+    ("signal 9", "exit code 0xe0000009"),
 ];
+
+/// How long a start may take that is to take too long: the program has to get somewhere first, which takes Wine a second
+/// where others start at the same time.
+pub const SHORT_START: Duration = Duration::from_secs(5);
 
 /// The variable that names the directory for temporary files.
 pub const TEMPORARY: &str = "TMP";
@@ -115,8 +122,12 @@ pub const PROGRAM_OF_OTHERS: (&[u8], &str) = (b"\x7fELF\x02\x01\x01\0", "a progr
 /// Whether [`link`] makes a link, which follows its file.
 pub const HAS_LINKS: bool = false;
 
-/// The error of who wants to write to a program that runs.
-pub const PROGRAM_IN_USE: io::ErrorKind = io::ErrorKind::PermissionDenied;
+/// Whether it is the error of who wants to write to a program that runs.
+#[must_use]
+pub fn is_in_use(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    matches!(code, Some(ERROR_SHARING_VIOLATION | ERROR_ACCESS_DENIED | ERROR_USER_MAPPED_FILE))
+}
 
 /// A job has no way out.
 pub const CHILDREN_CAN_LEAVE: bool = false;
@@ -135,6 +146,12 @@ pub fn is_wine() -> bool {
         let ntdll = GetModuleHandleW(windows_sys::w!("ntdll.dll"));
         !ntdll.is_null() && GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()).is_some()
     }
+}
+
+/// How much less of something a test does that does it again and again: Wine starts a process in ten times the time.
+#[must_use]
+pub fn slowness() -> u64 {
+    if is_wine() { 10 } else { 1 }
 }
 
 /// A handle to a process, unless there is none of that id.

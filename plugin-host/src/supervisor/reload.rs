@@ -14,6 +14,7 @@ use super::core::Core;
 use super::policy::Policy;
 use super::supervised::{SupervisedPlugin, replace};
 use crate::copies::content_of;
+use crate::sys;
 
 /// How long a program has to stay as it is before it is started. A linker writes it in many pieces within milliseconds;
 /// a person does not notice as much.
@@ -46,7 +47,7 @@ impl SupervisedPlugin {
     /// # Errors
     /// When the system does not tell of changes: the directory of the program cannot be read, or too much is watched.
     pub fn watch_program(&self) -> Result<ProgramWatch, WatchError> {
-        let path = self.program();
+        let path = sys::program_file(&self.program());
         let failed = |reason: io::Error| WatchError { path: path.clone(), reason: Arc::new(reason) };
         let (changed, changes) = sync_channel(1);
         let name = path.file_name().map(ToOwned::to_owned);

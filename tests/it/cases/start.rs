@@ -6,7 +6,7 @@ use plugin_core::Handshake;
 use plugin_host::{LaunchCause, Launcher, PluginProcess};
 use tests::sys::{self, Told};
 
-use crate::support::{PATIENCE, RAW, Raw, SHORT, assert_says, crashing};
+use crate::support::{PATIENCE, RAW, Raw, assert_says, crashing};
 
 pub(crate) struct Start {
     pub(crate) behaviour: &'static str,
@@ -23,7 +23,7 @@ const fn case(
 }
 
 const TIMED_OUT: fn(&LaunchCause) -> bool =
-    |cause| matches!(cause, LaunchCause::TimedOut { after, .. } if *after == SHORT);
+    |cause| matches!(cause, LaunchCause::TimedOut { after, .. } if *after == sys::SHORT_START);
 const BROKE_PROTOCOL: fn(&LaunchCause) -> bool = |cause| matches!(cause, LaunchCause::BrokeProtocol { .. });
 const NOT_THIS_PROTOCOL: fn(&LaunchCause) -> bool =
     |cause| matches!(cause, LaunchCause::NotThisProtocol { .. });
@@ -34,7 +34,7 @@ fn ended_with(cause: &LaunchCause, status: i32) -> bool {
 
 /// Those for which the host has to wait until it is enough.
 pub(crate) const TOO_SLOW: &[Start] = &[
-    case("silent", TIMED_OUT, &["did not say hello within 1s", "plugin_core::serve", "start_timeout"]),
+    case("silent", TIMED_OUT, &["did not say hello within", "plugin_core::serve", "start_timeout"]),
     case("is stopped", TIMED_OUT, &["did not say hello"]),
     case("half a preamble", TIMED_OUT, &["did not say hello"]),
     case("half a hello", TIMED_OUT, &["did not say hello"]),
@@ -124,7 +124,7 @@ impl Start {
         let raw = Raw::new();
         let name = format!("hello:{}", self.behaviour);
         let is_slow = TOO_SLOW.iter().any(|case| case.behaviour == self.behaviour);
-        let timeout = if is_slow { SHORT } else { PATIENCE };
+        let timeout = if is_slow { sys::SHORT_START } else { PATIENCE };
         let Err(error) = set(raw.launcher(&name).start_timeout(timeout)).spawn() else {
             panic!("{name} has started")
         };

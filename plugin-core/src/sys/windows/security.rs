@@ -25,9 +25,10 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken}
 
 use super::handle::{checked, owned, wide, wide_path};
 
-/// What the system calls entries that allow something and those that forbid something, in their header.
-const ACCESS_ALLOWED: u8 = 0;
-const ACCESS_DENIED: u8 = 1;
+/// The kinds of entries that allow something, and of those that forbid it, as their headers have them; the second of each on
+/// conditions, which are taken for met.
+const ALLOWING: [u8; 2] = [0, 9];
+const FORBIDDING: [u8; 2] = [1, 10];
 
 /// Memory that the system has allocated.
 struct Local(*mut core::ffi::c_void);
@@ -243,15 +244,16 @@ impl Access {
                 }
                 *entry.cast::<ACE_HEADER>()
             };
-            // Others have to do with what is logged, or with conditions; those only restrict.
-            if header.AceType != ACCESS_ALLOWED && header.AceType != ACCESS_DENIED {
+            let allows = ALLOWING.contains(&header.AceType);
+            // Others have to do with what is logged, or with things that are no files.
+            if !allows && !FORBIDDING.contains(&header.AceType) {
                 return None;
             }
             let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
-            // SAFETY: entries of both kinds look so, and the SID begins where the last field stands.
+            // SAFETY: entries of these kinds begin so, and the SID begins where the last field stands.
             let (mask, sid) = unsafe { ((*entry).Mask, (&raw mut (*entry).SidStart).cast()) };
             let is_for_others = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
-            Some(Entry { allows: header.AceType == ACCESS_ALLOWED, mask, is_for_others, sid })
+            Some(Entry { allows, mask, is_for_others, sid })
         });
         Some(entries.collect())
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use plugin_core::__host::handle::checked;
+use plugin_core::__host::security::create_private_file;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE};
@@ -107,9 +108,9 @@ pub(crate) fn may_execute(path: &Path) -> bool {
     !matches!(opened, Err(error) if is(&error, ERROR_ACCESS_DENIED))
 }
 
-/// A new file for a program, which nobody else can use since its directory is closed to others. All files can be executed.
+/// A new file that nobody else can use, wherever it is put. All files can be executed.
 pub(crate) fn executable_file(directory: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(prefix).tempfile_in(directory)
+    tempfile::Builder::new().prefix(prefix).make_in(directory, create_private_file)
 }
 
 /// Whether the system refuses to remove a file because a process runs from it.
