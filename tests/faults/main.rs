@@ -1,8 +1,8 @@
 //! What plugins, hosts and systems do wrong, in one table: each case is done to a host that is watched, and afterwards the
 //! host must be as it was.
 //!
-//! `cargo test -p tests --test faults` does each case once, in the order of the numbers; a number, or a part of a title,
-//! chooses some. `FAULTS_MINUTES=10 FAULTS_SEED=7 cargo test --release -p tests --test faults` does them in random order
+//! `cargo test -p tests --test faults` does each case once, in the order of the numbers; a number, two of them as in `70-83`,
+//! or a part of a title chooses some. `FAULTS_MINUTES=10 FAULTS_SEED=7 cargo test --release -p tests --test faults` does them in random order
 //! until the time is over; the seed is printed. `FAULTS_WRITE_DOCS=1` writes the table to docs/faults.md, which must agree
 //! with it.
 

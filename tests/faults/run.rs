@@ -40,14 +40,15 @@ fn check_numbers() {
     assert_eq!(numbers, (1..=LAST).collect::<Vec<_>>(), "each number once, in order");
 }
 
-/// The cases that the arguments choose.
+/// The cases that the argument chooses: a number, numbers from one to another, or a part of titles.
 fn chosen() -> Vec<(&'static str, &'static Case)> {
     let filter = env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let is_chosen = |case: &Case| {
-        filter.as_deref().is_none_or(|filter| match filter.parse::<u32>() {
-            Ok(number) => case.number == number,
-            Err(_) => case.title.contains(filter),
-        })
+    let filter = filter.as_deref().unwrap_or_default();
+    let (first, last) = filter.split_once('-').unwrap_or((filter, filter));
+    let numbers = first.parse::<u32>().and_then(|first| Ok(first..=last.parse()?));
+    let is_chosen = |case: &Case| match &numbers {
+        Ok(numbers) => numbers.contains(&case.number),
+        Err(_) => case.title.contains(filter),
     };
     cases().filter(|(_, case)| is_chosen(case)).collect()
 }

@@ -19,6 +19,9 @@ const NOBODY: u32 = 64_321;
 const MALLOC: [(&str, &str); 3] =
     [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
+/// Whether a plugin has the time to drop its value when its host is killed.
+pub(crate) const OUTLASTS_ITS_HOST: bool = true;
+
 /// Has a host keep its temporary files, and those of its plugins, in a directory.
 pub(crate) fn keep_files_in(command: &mut Command, directory: &Path) {
     command.env("TMPDIR", directory).envs(MALLOC);

@@ -27,6 +27,9 @@ static JOB: OnceLock<OwnedHandle> = OnceLock::new();
 /// How many processes there may be at once: many times what any case has.
 const MOST: usize = 1024;
 
+/// Whether a plugin has the time to drop its value when its host is killed: the job object that ends with the host ends it.
+pub(crate) const OUTLASTS_ITS_HOST: bool = false;
+
 /// A `JOBOBJECT_BASIC_PROCESS_ID_LIST` that has room.
 #[repr(C)]
 struct Members {
