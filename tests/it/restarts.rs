@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn work() {
     let restarts = std::env::var("SOAK_RESTARTS")
         .ok()
-        .map_or(RESTARTS / sys::slowness(), |text| text.parse().expect("a number"));
+        .map_or_else(|| RESTARTS / sys::slowness(), |text| text.parse().expect("a number"));
     let nest = temporary_directory();
     // What is made once for the process, and for this thread, which waits for a reply itself.
     let first = launcher(nest.path(), 0).spawn().expect("it starts");

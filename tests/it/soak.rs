@@ -140,7 +140,7 @@ impl Side {
 fn main() {
     let rounds = std::env::var("SOAK_ROUNDS")
         .ok()
-        .map_or(ROUNDS / sys::slowness(), |text| text.parse().expect("a number"));
+        .map_or_else(|| ROUNDS / sys::slowness(), |text| text.parse().expect("a number"));
     // What is made once for the process.
     Side::launch().kill();
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
