@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plugin_core::{CallError, Result};
-use tests::{Caller, Counter, Workshop, WorkshopClient};
+use tests::{Caller, Counter, Workshop, WorkshopClient, sys};
 
 use crate::cases::within::{self, DEEPEST, launch};
 use crate::support::{SHORT, assert_says, in_time, start, wait_for};
@@ -22,9 +22,10 @@ fn an_error_of_a_callback_goes_through_the_method_back_to_its_caller() {
 fn a_panic_of_a_callback_unwinds_where_it_was_lent_and_nothing_else_notices() {
     in_time("panics of callbacks", || {
         let (plugin, caller) = launch();
+        let visits = 100_000 / sys::slowness();
         let held = start({
             let caller = caller.clone();
-            move || caller.visit(100_000, &mut |_, _| true)
+            move || caller.visit(visits, &mut |_, _| true)
         });
         for round in 0..20 {
             let unwound = catch_unwind(AssertUnwindSafe(|| {
@@ -45,7 +46,7 @@ fn a_panic_of_a_callback_unwinds_where_it_was_lent_and_nothing_else_notices() {
             assert_says(error, &["`number` of the host panicked", "the cup broke", "a defect of the host"]);
         }
         over.iter().for_each(|error| assert_says(error, &["Cancelled:"]));
-        assert_eq!(held.join().unwrap().unwrap(), 100_000);
+        assert_eq!(held.join().unwrap().unwrap(), visits);
         wait_for("nothing is left", || plugin.in_flight() == 0);
         plugin.shutdown().unwrap();
     });

@@ -1,8 +1,10 @@
 //! What this process holds of the system.
 
+use std::time::Instant;
+
 use tests::sys;
 
-use crate::support::wait_for;
+use crate::support::{PATIENCE, wait_until};
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,5 +26,6 @@ pub(crate) fn check(name: &str, run: impl FnOnce()) {
     let descriptors = Held::now().descriptors;
     run();
     let before = Held { threads: 1, descriptors, children: 0 };
-    wait_for(&format!("{name} leaves {before:?}"), || Held::now() == before);
+    let is_as_before = wait_until(Instant::now() + PATIENCE, || Held::now() == before);
+    assert!(is_as_before, "{name} leaves {:?} in place of {before:?}", Held::now());
 }

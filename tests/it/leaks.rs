@@ -17,7 +17,10 @@ use support::{House, PATIENCE, wait_for, well_behaved};
 
 fn main() {
     // What is made once for the process, such as the table of events, is made here.
-    well_behaved(&["early"]).spawn().map(drop).expect("a plugin that behaves starts");
+    let first = well_behaved(&["early"]).spawn().expect("a plugin that behaves starts");
+    // Also for this thread, which waits for the reply itself.
+    first.client::<EchoClient>().expect("it has an echo").number(1).expect("it answers");
+    drop(first);
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);
 
     check("plugins that are left and taken over", || {
@@ -70,6 +73,8 @@ fn main() {
         let directory = support::temporary_directory();
         let manifest = |name: &str, program: &str| {
             let path = directory.path().join(format!("{name}.plugin.json"));
+            // With its drive, where there are some.
+            let program = std::path::absolute(program).expect("it is a path");
             std::fs::write(path, format!(r#"{{ "program": {program:?} }}"#)).expect("it is writable");
         };
         manifest("good", support::WELL_BEHAVED);

@@ -52,9 +52,16 @@ fn main() -> ExitCode {
 }
 
 fn work() {
-    let restarts =
-        std::env::var("SOAK_RESTARTS").ok().map_or(RESTARTS, |text| text.parse().expect("a number"));
+    let restarts = std::env::var("SOAK_RESTARTS")
+        .ok()
+        .map_or_else(|| RESTARTS / sys::slowness(), |text| text.parse().expect("a number"));
     let nest = temporary_directory();
+    // What is made once for the process, and for this thread, which waits for a reply itself.
+    let first = launcher(nest.path(), 0).spawn().expect("it starts");
+    first.client::<PhoenixClient>().expect("it is a phoenix").version().expect("it answers");
+    first.shutdown().expect("it ends in order");
+    drop(first);
+    wait_for("the threads of the first plugin end", || Held::now().threads == 1);
     let empty = Held::now();
     let start = Instant::now();
     let bird = Bird::new(nest.path());

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use plugin_core::{Result, Stream};
 use plugin_host::PluginProcess;
-use tests::sys::memory;
+use tests::sys::{self, memory};
 use tests::{Counter, Rivers, RiversClient, Workshop, WorkshopClient};
 
 use held::Held;
@@ -138,7 +138,9 @@ impl Side {
 }
 
 fn main() {
-    let rounds = std::env::var("SOAK_ROUNDS").ok().map_or(ROUNDS, |text| text.parse().expect("a number"));
+    let rounds = std::env::var("SOAK_ROUNDS")
+        .ok()
+        .map_or_else(|| ROUNDS / sys::slowness(), |text| text.parse().expect("a number"));
     // What is made once for the process.
     Side::launch().kill();
     wait_for("the threads of the first plugin end", || Held::now().threads == 1);

@@ -235,7 +235,7 @@ const DEEDS: &[(&str, Deed)] = &[
 fn whatever_is_going_on_when_a_plugin_is_killed_each_call_ends_and_nothing_is_left() {
     let number = |name, unless_set| env::var(name).ok().map_or(unless_set, |text| text.parse().unwrap());
     let seed = number("TURMOIL_SEED", u64::from(std::process::id()));
-    let rounds = number("TURMOIL_ROUNDS", ROUNDS);
+    let rounds = number("TURMOIL_ROUNDS", ROUNDS / tests::sys::slowness());
     println!("TURMOIL_SEED={seed}");
     in_time("the turmoil", move || {
         let mut random = Random::new(seed);

@@ -20,7 +20,6 @@ use windows_sys::Win32::Foundation::{
     STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW,
     WAIT_OBJECT_0,
 };
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     RaiseException, SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode,
 };
@@ -202,10 +201,12 @@ pub fn stop_itself() {
     unsafe { NtSuspendProcess(GetCurrentProcess()) };
 }
 
-/// Has a program that was started from a terminal interrupted there.
-pub fn interrupt(id: u32) {
-    // SAFETY: takes numbers only.
-    assert!(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, id) } != 0);
+/// A console has all that run in it interrupted, the tests as well.
+///
+/// # Panics
+/// Always.
+pub fn interrupt(_: u32) {
+    panic!("nobody is interrupted alone here");
 }
 
 /// Ends this process as it ends where Unix has a signal for it.

@@ -17,11 +17,15 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
     TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
+use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
 use windows_sys::Win32::System::Pipes::GetNamedPipeInfo;
-use windows_sys::Win32::System::ProcessStatus::{GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::ProcessStatus::{
+    GetProcessMemoryInfo, K32GetModuleInformation, MODULEINFO, PROCESS_MEMORY_COUNTERS,
+};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetProcessHandleCount, GetThreadDescription, GetThreadTimes, OpenThread,
-    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, THREAD_QUERY_LIMITED_INFORMATION,
+    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, THREAD_QUERY_INFORMATION,
+    THREAD_QUERY_LIMITED_INFORMATION,
 };
 
 use super::{exists, open};
@@ -59,10 +63,54 @@ fn thread_ids(id: u32) -> Vec<u32> {
     ids
 }
 
-/// How many threads a process has.
+/// How many threads a process has, without those that the system starts in each process and ends when it likes to.
 #[must_use]
 pub fn threads(id: u32) -> usize {
-    thread_ids(id).len()
+    thread_ids(id).into_iter().filter(|id| !is_of_the_system(*id)).count()
+}
+
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtQueryInformationThread(
+        thread: HANDLE,
+        what: i32,
+        told: *mut std::ffi::c_void,
+        size: u32,
+        length: *mut u32,
+    ) -> i32;
+}
+
+/// Whether a thread runs for the library that loads programs, which has a pool of them.
+fn is_of_the_system(id: u32) -> bool {
+    // By the documentation of `NtQueryInformationThread`.
+    const START_ADDRESS: i32 = 9;
+    // SAFETY: takes numbers only.
+    let handle = unsafe { OpenThread(THREAD_QUERY_INFORMATION, 0, id) };
+    if handle.is_null() {
+        // It has ended.
+        return true;
+    }
+    // SAFETY: it was opened here and is nobody else's.
+    let thread = unsafe { OwnedHandle::from_raw_handle(handle) };
+    let mut start = 0_usize;
+    // SAFETY: zeros are numbers and a pointer to nothing. The handle is open, and what is written has the sizes that are
+    // told. The library is at the same place in each process.
+    unsafe {
+        let mut library: MODULEINFO = zeroed();
+        let size = size_of::<usize>() as u32;
+        let told = NtQueryInformationThread(
+            thread.as_raw_handle(),
+            START_ADDRESS,
+            (&raw mut start).cast(),
+            size,
+            std::ptr::null_mut(),
+        );
+        let module = GetModuleHandleW(windows_sys::w!("ntdll.dll"));
+        let size = size_of::<MODULEINFO>() as u32;
+        let found = K32GetModuleInformation(GetCurrentProcess(), module, &raw mut library, size);
+        let begin = library.lpBaseOfDll as usize;
+        told >= 0 && found != 0 && (begin..begin + library.SizeOfImage as usize).contains(&start)
+    }
 }
 
 /// The names of the threads of a process.

@@ -44,7 +44,9 @@ pub(crate) fn blames_a_file(error: &io::Error) -> bool {
         ERROR_EXE_MACHINE_TYPE_MISMATCH,
         ERROR_DIRECTORY,
     ];
-    error.raw_os_error().is_some_and(|code| FILE_ERRORS.contains(&code.cast_unsigned()))
+    // That of this program's own search has no code.
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error().is_some_and(|code| FILE_ERRORS.contains(&code.cast_unsigned()))
 }
 
 /// The file of the program that a command starts.
