@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_WRITE, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
@@ -66,7 +67,7 @@ impl OwnerOnly {
     }
 
     fn with_flags(flags: &str) -> io::Result<Self> {
-        let user = User::current()?.text()?;
+        let user = own_name()?;
         // The owner is named as well: for an administrator it would be all administrators.
         let text = format!("O:{user}D:P(A;{flags};FA;;;{user})(A;{flags};FA;;;SY)");
         let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
@@ -158,6 +159,17 @@ impl User {
         }
         Ok(plain)
     }
+}
+
+/// The user of this process, as it stands in descriptors that are text. Asked for once, since a process keeps its user, and a
+/// connection should not take five calls of the system for that.
+fn own_name() -> io::Result<&'static str> {
+    static NAME: OnceLock<String> = OnceLock::new();
+    if let Some(name) = NAME.get() {
+        return Ok(name);
+    }
+    let name = User::current()?.text()?;
+    Ok(NAME.get_or_init(|| name))
 }
 
 /// The owner of something and who may use it.
