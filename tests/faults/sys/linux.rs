@@ -19,6 +19,9 @@ const NOBODY: u32 = 64_321;
 const MALLOC: [(&str, &str); 3] =
     [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
+/// Whether a text can be a program, which names the one that reads it.
+pub(crate) const HAS_SCRIPTS: bool = true;
+
 /// Whether a plugin has the time to drop its value when its host is killed.
 pub(crate) const OUTLASTS_ITS_HOST: bool = true;
 

@@ -27,6 +27,9 @@ static JOB: OnceLock<OwnedHandle> = OnceLock::new();
 /// How many processes there may be at once: many times what any case has.
 const MOST: usize = 1024;
 
+/// Whether a text can be a program, which names the one that reads it.
+pub(crate) const HAS_SCRIPTS: bool = false;
+
 /// Whether a plugin has the time to drop its value when its host is killed: the job object that ends with the host ends it.
 pub(crate) const OUTLASTS_ITS_HOST: bool = false;
 
