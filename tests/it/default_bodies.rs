@@ -70,6 +70,7 @@ fn an_asynchronous_default_body_runs_in_the_client() {
 fn a_default_body_fails_with_the_calls_that_it_makes() {
     let (plugin, notes) = launch::<NotesClient>();
     kill_hard(plugin.id());
+    wait_for("the end is noticed", || plugin.exited().is_some());
     wait_until_gone(plugin.id());
     assert_says(&notes.last().unwrap_err(), &["`Notes::noted` has not run", "plugin `workshop` is gone"]);
     let (plugin, notes) = launch::<LateNotesClient>();

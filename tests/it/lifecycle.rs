@@ -170,6 +170,7 @@ fn a_plugin_killed_by_somebody_else() {
     let echo: EchoClient = plugin.client().unwrap();
     plugin.client::<PrinterClient>().unwrap().print(false, b"famous last words\n").unwrap();
     assert!(sys::kill(plugin.id()));
+    wait_for("the end is noticed", || plugin.exited().is_some());
     wait_until_gone(plugin.id());
     let error = echo.number(7).unwrap_err();
     let CallError::Disconnected(disconnected) = &error else { panic!("{error:?}") };

@@ -6,9 +6,7 @@ use std::process::{Command, Stdio};
 use plugin_host::{Input, LaunchCause};
 use tests::{Echo, EchoClient};
 
-use crate::support::{
-    MORTAL_HOST, Raw, SHORT, WELL_BEHAVED, in_time, run_with, temporary_directory, well_behaved,
-};
+use crate::support::{MORTAL_HOST, Raw, WELL_BEHAVED, in_time, run_with, temporary_directory, well_behaved};
 
 #[test]
 fn a_plugin_reads_what_the_host_would_read() {
@@ -46,7 +44,8 @@ fn somebody_without_the_secret_is_not_taken_for_the_plugin() {
 fn a_plugin_that_never_connects_is_given_up() {
     in_time("plugins that do not connect", || {
         let raw = Raw::new();
-        let mut launcher = raw.launcher("does not connect").stdin(Input::Inherit).start_timeout(SHORT);
+        let launcher = raw.launcher("does not connect").stdin(Input::Inherit);
+        let mut launcher = launcher.start_timeout(tests::sys::SHORT_START);
         let error = launcher.spawn().map(drop).unwrap_err();
         assert!(matches!(error.cause(), LaunchCause::TimedOut { .. }), "{error:?}");
         raw.wait_until_gone();
