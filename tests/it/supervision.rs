@@ -162,9 +162,10 @@ fn what_a_call_hands_over_waits_with_it() {
     assert_eq!(egg.id().unwrap(), first);
     kill_hard(first);
     wait_until_gone(first);
+    // Until the end is noticed, a call may be sent to the first process still, and is not made again then.
+    assert!(egg.id().unwrap_err().is_disconnected(), "it was in the first process");
     let items = plugin_core::Stream::new(0..100_u64);
     assert_eq!(client.count(items).unwrap(), 100);
-    assert!(egg.id().unwrap_err().is_disconnected(), "it was in the first process");
     assert_ne!(client.egg().unwrap().id().unwrap(), first);
 }
 

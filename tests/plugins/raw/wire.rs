@@ -130,13 +130,15 @@ pub(crate) struct Incoming {
 /// The connection to the host.
 pub(crate) struct Host {
     socket: Socket,
+    /// Held by the one that writes next.
+    next: Mutex<()>,
     /// Held while a thread writes, so that the frames of several do not mix.
     writing: Mutex<()>,
 }
 
 impl Host {
     pub(crate) fn take() -> Result<Self> {
-        Ok(Self { socket: Socket::of_stdin()?, writing: Mutex::new(()) })
+        Ok(Self { socket: Socket::of_stdin()?, next: Mutex::new(()), writing: Mutex::new(()) })
     }
 
     /// Connects to the socket that the environment names, after some who do not know the secret.
@@ -152,12 +154,15 @@ impl Host {
         let secret = (0..secret.len()).step_by(2).map(byte).collect::<Result<Vec<_>>>()?;
         let socket = Socket::connect(path)?;
         (&socket).write_all(&secret)?;
-        Ok(Self { socket, writing: Mutex::new(()) })
+        Ok(Self { socket, next: Mutex::new(()), writing: Mutex::new(()) })
     }
 
     /// Sends bytes. A host that has enough closes the connection, which is for the tests to see.
     pub(crate) fn send(&self, bytes: &[u8]) -> bool {
+        // Who waits is before who has just written: a lock alone may go to a thread that floods again and again.
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(next);
         (&self.socket).write_all(bytes).is_ok()
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{ERROR_NO_DATA, ERROR_PIPE_CONNECTED};
 use windows_sys::Win32::Security::Cryptography::{BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom};
@@ -21,6 +21,14 @@ use super::handle::{checked, owned};
 use super::name::{self, Instances};
 use super::overlapped::{Done, is, perform};
 use super::security::{create_private_directory, create_private_file, is_own_pipe, is_private};
+use crate::guard::pause;
+
+/// How long a file may be in the way of the one that replaces it, since somebody reads it at that moment: a host that looks for
+/// its plugin, or what looks for viruses. Either is done with a line of text at once, unless the machine is busy.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often it is tried again: the system tells nobody when a file is closed.
+const REPLACE_PAUSE: Duration = Duration::from_millis(2);
 
 /// A pipe that listens.
 #[derive(Debug)]
@@ -175,7 +183,15 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
         _ => {}
     }
     create_private_file(&draft)?.write_all(text.as_bytes())?;
-    fs::rename(&draft, path)
+    let deadline = Instant::now() + REPLACE_TIMEOUT;
+    loop {
+        match fs::rename(&draft, path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && Instant::now() < deadline => {
+                pause(REPLACE_PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Whether a debugger has this process. `None` where the system does not tell.
