@@ -15,7 +15,7 @@ pub(crate) mod for_host {
     pub use super::unix::{SocketTransport, path_to_bytes};
     #[cfg(windows)]
     pub use super::windows::listen::{
-        SocketListener, is_same_user, peer_process, process_start_time, random,
+        SocketListener, is_same_user, peer_process, process_start_time, random, start_time_of,
     };
     #[cfg(windows)]
     pub use super::windows::outputs::OUTPUTS_VARIABLE;

@@ -257,21 +257,22 @@ fn who_ends_the_connection_can_read_what_had_arrived() {
     assert_eq!(read_all(&one), b"");
 }
 
+/// A reader of an end where nothing arrives, and a writer where there is no room.
+fn waiting(transport: &Arc<SocketTransport>) -> (JoinHandle<Vec<u8>>, JoinHandle<io::Error>) {
+    let (reading, writing) = (Arc::clone(transport), Arc::clone(transport));
+    let reader = start(move || read(&reading, None).unwrap());
+    // One part may still count as written.
+    let writer = start(move || write_all(&*writing, &pattern(MUCH), None).unwrap_err());
+    pause(SHORT);
+    assert!(!reader.is_finished() && !writer.is_finished());
+    (reader, writer)
+}
+
 #[test]
 fn the_end_wakes_those_who_wait() {
     let (one, two) = ends();
     let written = fill(&one);
-    let reader = {
-        let one = Arc::clone(&one);
-        start(move || read(&one, None).unwrap())
-    };
-    let writer = {
-        let one = Arc::clone(&one);
-        // One part may still count as written.
-        start(move || write_all(&*one, &pattern(MUCH), None).unwrap_err())
-    };
-    pause(SHORT);
-    assert!(!reader.is_finished() && !writer.is_finished());
+    let (reader, writer) = waiting(&one);
     let begin = Instant::now();
     one.shut_down();
     assert_eq!(reader.join().unwrap(), b"");
@@ -284,16 +285,7 @@ fn the_end_wakes_those_who_wait() {
 fn the_end_of_a_peer_wakes_those_who_wait() {
     let (one, two) = ends();
     fill(&one);
-    let reader = {
-        let one = Arc::clone(&one);
-        start(move || read(&one, None).unwrap())
-    };
-    let writer = {
-        let one = Arc::clone(&one);
-        start(move || write_all(&*one, &pattern(MUCH), None).unwrap_err())
-    };
-    pause(SHORT);
-    assert!(!reader.is_finished() && !writer.is_finished());
+    let (reader, writer) = waiting(&one);
     drop(two);
     assert_eq!(reader.join().unwrap(), b"");
     assert_eq!(writer.join().unwrap().kind(), io::ErrorKind::BrokenPipe);

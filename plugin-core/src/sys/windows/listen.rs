@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -145,6 +145,14 @@ pub fn peer_process(socket: &SocketTransport) -> Option<u32> {
 pub fn process_start_time(pid: u32) -> io::Result<u64> {
     // SAFETY: no memory is given.
     let process = owned(unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) })?;
+    start_time_of(process.as_handle())
+}
+
+/// The same of a process that is open: in tenths of microseconds since 1601.
+///
+/// # Errors
+/// Those of the system.
+pub fn start_time_of(process: BorrowedHandle<'_>) -> io::Result<u64> {
     let [mut start, mut end, mut kernel, mut user] = [Default::default(); 4];
     // SAFETY: the process is open, and the times are for this function.
     checked(unsafe {

@@ -6,12 +6,12 @@ use std::os::windows::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use plugin_core::__host::KILL_STATUS;
-use plugin_core::__host::handle::{Event, checked, owned, wait_any};
+use plugin_core::__host::handle::{Event, owned, wait_any};
+use plugin_core::__host::{KILL_STATUS, start_time_of};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_INFORMATION, PROCESS_SYNCHRONIZE,
-    PROCESS_TERMINATE, TerminateProcess,
+    GetExitCodeProcess, OpenProcess, PROCESS_QUERY_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
+    TerminateProcess,
 };
 
 use super::cgroup::{Cgroup, NewCgroup};
@@ -48,7 +48,7 @@ impl ProcessHandle {
     /// Takes over a process that is no child, if it is the one that started at this time. `NotFound` if it is not.
     pub(crate) fn adopt(id: u32, start_time: u64) -> io::Result<Self> {
         let process = open(id, PROCESS_QUERY_INFORMATION | PROCESS_TERMINATE | PROCESS_SYNCHRONIZE)?;
-        if creation_time(process.as_handle())? != start_time || has_ended(&process) {
+        if start_time_of(process.as_handle())? != start_time || has_ended(&process) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let job = Job::of(process.as_handle(), id, start_time);
@@ -139,17 +139,6 @@ fn open(id: u32, access: u32) -> io::Result<OwnedHandle> {
         Some(code) if code.cast_unsigned() == ERROR_INVALID_PARAMETER => io::ErrorKind::NotFound.into(),
         _ => error,
     })
-}
-
-/// When a process was created, as the system counts: in tenths of microseconds since 1601.
-pub(super) fn creation_time(process: BorrowedHandle<'_>) -> io::Result<u64> {
-    let [mut start, mut end, mut kernel, mut user] = [Default::default(); 4];
-    // SAFETY: the process is open, and the times are for this function.
-    checked(unsafe {
-        let process = process.as_raw_handle();
-        GetProcessTimes(process, &raw mut start, &raw mut end, &raw mut kernel, &raw mut user)
-    })?;
-    Ok(u64::from(start.dwHighDateTime) << 32 | u64::from(start.dwLowDateTime))
 }
 
 fn has_ended(process: &OwnedHandle) -> bool {

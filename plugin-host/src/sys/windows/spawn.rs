@@ -7,6 +7,7 @@ use std::process::Command;
 use std::ptr::{null, null_mut};
 
 use plugin_core::__host::handle::{checked, owned, wide, wide_path};
+use plugin_core::__host::start_time_of;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{
     CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
@@ -20,7 +21,7 @@ use super::command_line::command_line;
 use super::environment::block;
 use super::given::Streams;
 use super::job::Job;
-use super::process::{ProcessHandle, creation_time};
+use super::process::ProcessHandle;
 use super::program::find;
 use crate::process::{Birth, Born};
 
@@ -83,7 +84,7 @@ impl What {
         let started = self.start(flags | CREATE_BREAKAWAY_FROM_JOB).or_else(|_| self.start(flags))?;
         let Started { id, process, thread } = started;
         // When it fails, the process ends with the job without having run.
-        let start_time = creation_time(process.as_handle())?;
+        let start_time = start_time_of(process.as_handle())?;
         let named = Job::new(Some((id, start_time)))?;
         named.take(process.as_handle())?;
         // SAFETY: the thread is open.

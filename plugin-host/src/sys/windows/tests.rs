@@ -237,17 +237,22 @@ fn a_process_is_killed_with_what_it_has_started() {
     assert!(ends(&grandchild));
 }
 
-#[test]
-fn a_process_and_what_it_has_started_end_with_the_last_handle_of_the_job() {
-    let born = start("family");
-    let mut reading = Reading::new(StreamName::Stdout, born.stdout.unwrap()).unwrap();
+/// The child that a `family` says it has.
+fn told_grandchild(reading: &mut Reading) -> u32 {
     let mut text = String::new();
     while !text.contains("\npid ") || !text.ends_with('\n') {
         assert!(reading.start());
         wait_any(&[reading.ended()], Some(Instant::now() + PATIENCE)).unwrap().unwrap();
         text += std::str::from_utf8(reading.take().unwrap()).unwrap();
     }
-    let grandchild = text.split_once("\npid ").unwrap().1.trim().parse().unwrap();
+    text.split_once("\npid ").unwrap().1.trim().parse().unwrap()
+}
+
+#[test]
+fn a_process_and_what_it_has_started_end_with_the_last_handle_of_the_job() {
+    let born = start("family");
+    let mut reading = Reading::new(StreamName::Stdout, born.stdout.unwrap()).unwrap();
+    let grandchild = told_grandchild(&mut reading);
     let (process, grandchild) = (adopt(born.id), adopt(grandchild));
     assert!(lives(&process) && lives(&grandchild));
     drop(born.handle);
@@ -272,13 +277,7 @@ fn a_process_that_may_outlives_its_job_here_and_is_found_again() {
     let born = spawn(&mut command, birth).unwrap();
     born.handle.let_outlive().unwrap();
     let mut reading = Reading::new(StreamName::Stdout, born.stdout.unwrap()).unwrap();
-    let mut text = String::new();
-    while !text.contains("\npid ") || !text.ends_with('\n') {
-        assert!(reading.start());
-        wait_any(&[reading.ended()], Some(Instant::now() + PATIENCE)).unwrap().unwrap();
-        text += std::str::from_utf8(reading.take().unwrap()).unwrap();
-    }
-    let grandchild = adopt(text.split_once("\npid ").unwrap().1.trim().parse().unwrap());
+    let grandchild = adopt(told_grandchild(&mut reading));
     drop((born.handle, reading));
     let process = adopt(born.id);
     assert!(lives(&process) && lives(&grandchild));
