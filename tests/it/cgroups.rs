@@ -126,6 +126,21 @@ fn a_plugin_that_outlives_its_host_keeps_its_group() {
     });
 }
 
+/// The system does not wake who waits for the end of what runs in a group when another removes the group at that moment, as the
+/// host that started a plugin does while the one that found it again shuts it down.
+#[test]
+fn a_group_that_another_host_removes_is_not_waited_for() {
+    let Some(parent) = Parent::new() else { return };
+    // The two met in every sixth.
+    for _ in 0..40 {
+        let plugin = parent.launcher().survive_host(PATIENCE).spawn().unwrap();
+        plugin.client::<CrashClient>().unwrap().daemon().unwrap();
+        let info = plugin.detach().unwrap();
+        Launcher::new(CRASHING).reattach(&info).unwrap().shutdown().unwrap();
+        assert!(parent.groups().is_empty(), "{:?}", parent.groups());
+    }
+}
+
 #[test]
 fn a_forgotten_group_is_told_from_one_that_is_in_use() {
     let Some(parent) = Parent::new() else { return };

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plugin_core::__host::{CGROUP_PREFIX, is_in_cgroup, kill_cgroup, random};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,6 +24,10 @@ const CGROUP2_MAGIC: u64 = 0x6367_7270;
 /// How often a group is made anew that another host has taken for a forgotten one, which it can only between two system
 /// calls of this one. That it happens three times in a row is not to be expected in the life of a machine.
 const ATTEMPTS: usize = 3;
+
+/// How long a change of `cgroup.events` is waited for before it is read all the same. The system may tell a change 10 ms late,
+/// and never if somebody removes the group in that time, such as another host of the plugin.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How much is read of `cgroup.events`, which has two lines of some ten bytes.
 const EVENTS_LEN: usize = 256;
@@ -134,9 +138,11 @@ impl Cgroup {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&left)) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let wait = Timespec::try_from(left.min(LOOK_AGAIN)).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&wait)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
