@@ -9,6 +9,7 @@ use std::ptr::{null, null_mut};
 use plugin_core::__host::handle::{checked, owned, wide, wide_path};
 use plugin_core::__host::start_time_of;
 use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::System::Console::GetConsoleCP;
 use windows_sys::Win32::System::Threading::{
     CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
     CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
@@ -41,8 +42,9 @@ pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     if !shares_stdin {
         flags |= CREATE_NEW_PROCESS_GROUP;
     }
-    // Without a window it would not have the console of this process either, which it is to write to.
-    if !streams.shares_any {
+    // With that it would not have the console of this process, which it is to write to. A program without a console gives it
+    // none: without that, a window would open.
+    if !(streams.shares_any && has_console()) {
         flags |= CREATE_NO_WINDOW;
     }
     let what =
@@ -50,6 +52,12 @@ pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     let (id, handle) = if may_outlive { what.start_survivor(flags)? } else { what.start_child(flags)? };
     let [stdout, stderr] = streams.pipes;
     Ok(Born { id, handle, stdout, stderr })
+}
+
+/// Whether this program has a console, in which what it starts can write.
+fn has_console() -> bool {
+    // SAFETY: nothing is given.
+    unsafe { GetConsoleCP() != 0 }
 }
 
 /// A process that was started.

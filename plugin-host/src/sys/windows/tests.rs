@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use plugin_core::__host::handle::wait_any;
 use plugin_core::__host::{KILL_STATUS, SocketTransport, Transport, process_start_time};
 use plugin_core::{EndKind, ProcessEnd};
+use windows_sys::Win32::System::Console::{FreeConsole, GetConsoleWindow};
 
 use super::output::{Reading, pipe};
 use super::socket::HostSocket;
@@ -61,6 +62,18 @@ fn child() {
         "heir" => {
             println!("\npid {}", grandchild());
             out.flush().unwrap();
+        }
+        "window" => {
+            // SAFETY: nothing is given.
+            let window = unsafe { GetConsoleWindow() };
+            println!("\nwindow {}", !window.is_null());
+        }
+        "no console" => {
+            // SAFETY: nothing is given.
+            unsafe { FreeConsole() };
+            let mut command = command(&env::current_exe().unwrap(), "window");
+            let born = spawn(&mut command, birth(Given::Inherit, Given::Null)).unwrap();
+            assert!(ends(&born.handle));
         }
         "wait" => wait(),
         // Somebody runs all tests that are ignored.
@@ -192,6 +205,13 @@ fn a_program_is_started_wherever_it_is() {
         let (out, _, code) = outcome(born);
         assert!(code == 0 && out.contains("[here]"), "{}: {out}", program.display());
     }
+}
+
+/// A program with windows of its own, whose output goes into a file, say. Wine opens none where it has no display.
+#[test]
+fn no_window_opens_for_what_a_program_without_a_console_starts() {
+    let (out, _, code) = outcome(start("no console"));
+    assert!(code == 0 && out.contains("\nwindow false"), "{out}");
 }
 
 #[test]
