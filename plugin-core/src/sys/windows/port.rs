@@ -9,7 +9,7 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr::null_mut;
 use std::time::Instant;
 
-use windows_sys::Win32::Foundation::{HANDLE, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, WAIT_TIMEOUT};
 use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
 use windows_sys::Win32::System::IO::{
     CreateIoCompletionPort, GetQueuedCompletionStatusEx, OVERLAPPED_ENTRY, PostQueuedCompletionStatus,
@@ -19,19 +19,30 @@ use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON
 use super::handle::{checked, millis_until, owned};
 use super::overlapped::is;
 
-/// The port of a pipe. It wakes who waits; what has happened has to be looked at, since it may be something else.
+/// The port of a pipe. It learns of the end of each write that did not end at once, and alone says that it is over: what
+/// the system writes into the structure of a write may be missing where the thread that has begun it ends at that
+/// moment, as under Wine.
 #[derive(Debug)]
 pub(super) struct Port(OwnedHandle);
+
+/// What a port has learned.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    /// A write has ended, with this status.
+    Ended(NTSTATUS),
+    /// Somebody [wakes](Port::wake) who waits.
+    Woken,
+}
 
 impl Port {
     /// Makes it, and has it learn of what is begun on a pipe from now on.
     pub(super) fn new(pipe: BorrowedHandle<'_>) -> io::Result<Self> {
         // SAFETY: the handle is open; no port is given, so that a new one is made, for this function.
         let port = owned(unsafe { CreateIoCompletionPort(pipe.as_raw_handle(), null_mut(), 0, 1) })?;
-        // What ends at once is known by whoever has begun it. Where this fails, somebody is woken for nothing.
+        // What ends at once is known by whoever has begun it.
         let mode = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS as u8;
         // SAFETY: the handle is open.
-        unsafe { SetFileCompletionNotificationModes(pipe.as_raw_handle(), mode) };
+        checked(unsafe { SetFileCompletionNotificationModes(pipe.as_raw_handle(), mode) })?;
         Ok(Self(port))
     }
 
@@ -42,32 +53,28 @@ impl Port {
         let _ = unsafe { PostQueuedCompletionStatus(self.0.as_raw_handle(), 0, 0, null_mut()) };
     }
 
-    /// Waits for something to happen; whether something has. It may not at all have to do with what is waited for.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> io::Result<bool> {
-        let mut entry = OVERLAPPED_ENTRY::default();
-        let mut count = 0;
-        // SAFETY: the port is open, and there is room for one. What it points to is not looked at.
-        let result = checked(unsafe {
-            let room = &raw mut entry;
-            GetQueuedCompletionStatusEx(
-                self.0.as_raw_handle(),
-                room,
-                1,
-                &raw mut count,
-                millis_until(deadline),
-                0,
-            )
-        });
-        match result {
-            Err(error) if is(&error, WAIT_TIMEOUT) => Ok(deadline.is_none_or(|at| Instant::now() < at)),
-            result => result.map(|()| true),
+    /// Waits for news; `None` at the deadline.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> io::Result<Option<News>> {
+        loop {
+            let mut entry = OVERLAPPED_ENTRY::default();
+            let mut count = 0;
+            // SAFETY: the port is open, and there is room for one. What it points to is not looked at.
+            let result = checked(unsafe {
+                let (port, room) = (self.0.as_raw_handle(), &raw mut entry);
+                GetQueuedCompletionStatusEx(port, room, 1, &raw mut count, millis_until(deadline), 0)
+            });
+            match result {
+                Err(error) if is(&error, WAIT_TIMEOUT) => {
+                    if deadline.is_some_and(|at| Instant::now() >= at) {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(()) if entry.lpOverlapped.is_null() => return Ok(Some(News::Woken)),
+                // A status has 32 bits.
+                Ok(()) => return Ok(Some(News::Ended(entry.Internal as NTSTATUS))),
+            }
         }
-    }
-
-    /// Takes what is here, which nobody needs to know any more.
-    pub(super) fn clear(&self) {
-        let now = Instant::now();
-        while let Ok(true) = self.wait(Some(now)) {}
     }
 }
 

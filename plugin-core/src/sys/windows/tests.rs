@@ -6,6 +6,8 @@ use std::os::windows::io::{AsHandle, AsRawHandle, IntoRawHandle};
 use std::os::windows::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -260,4 +262,33 @@ fn what_is_printed_after_the_end_of_a_host_is_thrown_away() {
     // What fits between two looks, or all.
     assert!(matches!(written, Ok(()) | Err(io::ErrorKind::BrokenPipe)), "{written:?}");
     assert!(time < Duration::from_secs(10));
+}
+
+/// The system may tell the end of a write to the thread that has begun it alone, and that has ended meanwhile.
+#[test]
+fn a_write_whose_thread_ends_at_that_moment_is_over_all_the_same() {
+    let (ours, theirs) = SocketTransport::both_ends().unwrap();
+    let ours = Arc::new(ours);
+    let bytes = vec![0; 256 * 1024];
+    let mut room = Vec::with_capacity(bytes.len());
+    for _ in 0..500 {
+        let (told, hears) = channel();
+        let (ours, bytes) = (Arc::clone(&ours), bytes.clone());
+        let writing = thread::Builder::new().spawn(move || {
+            let slices = [io::IoSlice::new(&bytes)];
+            // What the one before has left is over in the end.
+            let mut written = ours.write(&slices, in_time()).unwrap();
+            while let Ok(more) = ours.try_write(&slices) {
+                written += more;
+            }
+            told.send(written).unwrap();
+        });
+        let mut left = hears.recv_timeout(Duration::from_secs(60)).unwrap();
+        while left > 0 {
+            room.clear();
+            let most = left.min(room.capacity());
+            left -= theirs.read(&mut room, most, in_time()).unwrap();
+        }
+        writing.unwrap().join().unwrap();
+    }
 }
