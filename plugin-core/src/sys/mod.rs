@@ -18,6 +18,8 @@ pub(crate) mod for_host {
         SocketListener, is_same_user, peer_process, process_start_time, random, start_time_of,
     };
     #[cfg(windows)]
+    pub use super::windows::name::{fresh_name, is_pipe_name};
+    #[cfg(windows)]
     pub use super::windows::outputs::OUTPUTS_VARIABLE;
     #[cfg(windows)]
     pub use super::windows::status::KILL_STATUS;

@@ -7,7 +7,7 @@
 
 pub mod handle;
 pub(super) mod listen;
-mod name;
+pub(super) mod name;
 mod outgoing;
 pub(super) mod outputs;
 mod overlapped;

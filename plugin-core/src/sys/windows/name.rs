@@ -52,13 +52,17 @@ pub(super) enum Instances {
 }
 
 /// A name that nobody can guess, so that nobody else can have taken it.
-pub(super) fn fresh_name() -> io::Result<PathBuf> {
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn fresh_name() -> io::Result<PathBuf> {
     let number = u128::from_le_bytes(random()?);
     Ok(format!("{PIPES}plugin-{number:032x}").into())
 }
 
 /// Whether a path is the name of a pipe.
-pub(super) fn is_pipe_name(path: &Path) -> bool {
+#[must_use]
+pub fn is_pipe_name(path: &Path) -> bool {
     let bytes = path.as_os_str().as_encoded_bytes();
     bytes.get(..PIPES.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PIPES.as_bytes()))
 }

@@ -6,8 +6,8 @@ use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::null_mut;
 use std::time::Instant;
 
+use plugin_core::__host::fresh_name;
 use plugin_core::__host::handle::{Event, owned, wait_any, wide};
-use plugin_core::__host::random;
 use plugin_core::__host::security::OwnerOnly;
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, GENERIC_WRITE, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{
@@ -39,8 +39,7 @@ impl Pipe {
 
 /// Both ends of a pipe that nobody else can reach. The other one is inherited, and waits as printing programs expect it.
 pub(super) fn pipe() -> io::Result<(Pipe, OwnedHandle)> {
-    let number = u128::from_le_bytes(random()?);
-    let name = wide(format!(r"\\.\pipe\plugin-{number:032x}"))?;
+    let name = wide(fresh_name()?)?;
     let security = OwnerOnly::new()?;
     // SAFETY: the name ends with a zero, and the attributes are there during the call.
     let ours = owned(unsafe {

@@ -7,13 +7,11 @@ use std::os::windows::io::AsHandle;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use plugin_core::__host::{SocketListener, is_same_user, peer_process};
-use plugin_core::__host::{SocketTransport, random};
+use plugin_core::__host::{
+    SocketListener, SocketTransport, fresh_name, is_pipe_name, is_same_user, peer_process,
+};
 
 use super::ProcessHandle;
-
-/// Where pipes are.
-const PIPES: &str = r"\\.\pipe\";
 
 /// A pipe on which this program waits for a plugin.
 pub(crate) struct HostSocket {
@@ -67,7 +65,7 @@ impl MeetingPlace {
     /// Removes what a plugin that has ended had for its hosts, as it does itself where it ends in order: nothing but in a
     /// directory that a person has named.
     pub(crate) fn remove(socket: &Path) {
-        if socket.as_os_str().as_encoded_bytes().starts_with(PIPES.as_bytes()) {
+        if is_pipe_name(socket) {
             return;
         }
         let _ = fs::remove_file(socket);
@@ -76,9 +74,4 @@ impl MeetingPlace {
             let _ = fs::remove_dir(directory);
         }
     }
-}
-
-fn fresh_name() -> io::Result<PathBuf> {
-    let number = u128::from_le_bytes(random()?);
-    Ok(format!("{PIPES}plugin-{number:032x}").into())
 }

@@ -42,8 +42,8 @@ pub(crate) fn spawn(command: &mut Command, birth: Birth) -> io::Result<Born> {
     if !shares_stdin {
         flags |= CREATE_NEW_PROCESS_GROUP;
     }
-    // With that it would not have the console of this process, which it is to write to. A program without a console gives it
-    // none: without that, a window would open.
+    // With this flag it does not have the console of this process, which it may be to write to. Without it, the system opens a
+    // window where this process has no console.
     if !(streams.shares_any && has_console()) {
         flags |= CREATE_NO_WINDOW;
     }
